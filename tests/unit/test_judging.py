@@ -1,0 +1,227 @@
+"""The one pure function: versions, timeliness, and what it refuses."""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.judging import applied, identify, judge
+from models.submission import Position, Submission, Unreadable, read_submission
+from models.verdict import RecordState, Verdict
+from models.words import SHANGHAI, Category, Effect, Op
+from streams.registry import load_calendar, load_registry
+from tests.samples import RECEIVED, delivery
+
+REGISTRY = load_registry(Path("deploy/registry"), identity_key=b"test")
+CALENDAR = load_calendar(Path("deploy/registry"))
+BROKEN: dict[str, Any] = {"XK_NR": "测试"}
+DEADLINE = date(2022, 6, 22)
+
+
+def at(day: str, time: str = "09:00") -> datetime:
+    return datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=SHANGHAI)
+
+
+class Monitor:
+    """Folds deliveries of records, as the stream does."""
+
+    def __init__(self) -> None:
+        self.states: dict[bytes, RecordState] = {}
+        self.offset = 0
+
+    def submit(self, raw: bytes) -> Verdict:
+        submission = read_submission(raw)
+        submission.record_key = identify(submission, REGISTRY)
+        submission.position = Position(1, self.offset)
+        self.offset += 1
+        verdict = judge(submission, self.states.get(submission.record_key), REGISTRY, CALENDAR)
+        self.states[submission.record_key] = verdict.state
+        return verdict
+
+
+@pytest.fixture
+def monitor() -> Monitor:
+    return Monitor()
+
+
+def test_a_new_compliant_record_in_time(monitor: Monitor) -> None:
+    verdict = monitor.submit(delivery())
+    assert verdict.as_json() == {
+        "unit": "江夏区",
+        "category": "licence",
+        "record_key": verdict.record_key.hex(),
+        "effect": "new",
+        "compliant": True,
+        "timely": True,
+        "deadline": "2022-06-22",
+        "provisional": False,
+        "reasons": [],
+    }
+    assert len(verdict.record_key) == 16
+
+
+@pytest.mark.parametrize(
+    ("received", "timely"),
+    [(at("2022-06-22", "23:59"), True), (at("2022-06-23", "00:00"), False)],
+)
+def test_the_deadline_ends_at_midnight_in_shanghai(
+    monitor: Monitor, received: datetime, timely: bool
+) -> None:
+    verdict = monitor.submit(delivery(received_at=received))
+    assert verdict.state.deadline == DEADLINE
+    assert verdict.state.timely is timely
+
+
+def test_a_broken_record_is_undetermined_until_its_deadline_has_passed(monitor: Monitor) -> None:
+    verdict = monitor.submit(delivery(**BROKEN))
+    assert (verdict.state.compliant, verdict.state.timely) == (False, None)
+    assert [(reason.rule, reason.field) for reason in verdict.reasons] == [("placeholder", "XK_NR")]
+    verdict = monitor.submit(delivery(received_at=at("2022-06-23"), XK_NR="暂无"))
+    assert (verdict.state.compliant, verdict.state.timely) == (False, False)
+
+
+def test_the_first_compliant_version_decides_timeliness(monitor: Monitor) -> None:
+    monitor.submit(delivery(**BROKEN))
+    mended = monitor.submit(delivery(received_at=at("2022-06-20")))
+    assert (mended.effect, mended.state.compliant, mended.state.timely) == (
+        Effect.CORRECTION,
+        True,
+        True,
+    )
+    later = monitor.submit(delivery(received_at=at("2022-07-20"), BZ="更正备注"))
+    assert (later.effect, later.state.timely) == (Effect.CORRECTION, True)
+    assert later.state.day == RECEIVED.date()
+
+
+def test_a_record_mended_after_its_deadline_is_late(monitor: Monitor) -> None:
+    monitor.submit(delivery(**BROKEN))
+    mended = monitor.submit(delivery(received_at=at("2022-06-23")))
+    assert (mended.state.compliant, mended.state.timely) == (True, False)
+
+
+def test_identical_content_is_a_duplicate(monitor: Monitor) -> None:
+    first = monitor.submit(delivery())
+    again = monitor.submit(delivery(received_at=at("2022-07-20"), BZ=" "))
+    assert again.effect is Effect.DUPLICATE
+    assert again.state == first.state._replace(position=Position(1, 1), duplicates=1)
+
+
+def test_a_duplicate_of_a_broken_record_still_says_what_is_wrong(monitor: Monitor) -> None:
+    first = monitor.submit(delivery(**BROKEN))
+    again = monitor.submit(delivery(**BROKEN))
+    assert again.effect is Effect.DUPLICATE
+    assert again.reasons == first.reasons != ()
+
+
+def test_content_that_time_has_made_compliant_is_a_correction(monitor: Monitor) -> None:
+    first = monitor.submit(delivery(XK_JDRQ="2022-06-06"))
+    assert not first.state.compliant
+    again = monitor.submit(delivery(received_at=at("2022-06-06"), XK_JDRQ="2022-06-06"))
+    assert (again.effect, again.state.compliant) == (Effect.CORRECTION, True)
+
+
+def test_a_withdrawal_takes_the_record_out_and_it_may_come_back(monitor: Monitor) -> None:
+    monitor.submit(delivery())
+    gone = monitor.submit(delivery(op=Op.WITHDRAW))
+    assert (gone.effect, gone.state.withdrawn) == (Effect.WITHDRAWN, True)
+    again = monitor.submit(delivery(op=Op.WITHDRAW))
+    assert again.effect is Effect.DUPLICATE
+    back = monitor.submit(delivery())
+    assert (back.effect, back.state.withdrawn, back.state.day) == (
+        Effect.CORRECTION,
+        False,
+        RECEIVED.date(),
+    )
+
+
+def test_a_withdrawal_needs_only_what_identifies_the_record(monitor: Monitor) -> None:
+    first = monitor.submit(delivery())
+    record = {"XK_WSH": "武夏行审许[2022]12号", "XK_XDR_MC": "武汉市江夏区宏达建材有限公司"}
+    gone = monitor.submit(delivery(op=Op.WITHDRAW, envelope={"record": record}))
+    assert (gone.effect, gone.record_key) == (Effect.WITHDRAWN, first.record_key)
+
+
+def test_a_withdrawal_of_what_was_never_reported_is_refused(monitor: Monitor) -> None:
+    with pytest.raises(Unreadable) as caught:
+        monitor.submit(delivery(op=Op.WITHDRAW))
+    assert caught.value.rule == "withdraw-unknown"
+
+
+def test_an_unknown_unit_is_refused_and_an_alias_is_known(monitor: Monitor) -> None:
+    with pytest.raises(Unreadable) as caught:
+        monitor.submit(delivery(unit="黄浦区"))
+    assert caught.value.rule == "unit"
+    verdict = monitor.submit(delivery(unit="市公管办"))
+    assert verdict.state.unit == "市公管办(市政务服务和大数据管理局)"
+
+
+@pytest.mark.parametrize("decided", ["", "2022-02-30", "2022-06-04"])
+def test_without_a_real_decision_day_there_is_no_deadline(monitor: Monitor, decided: str) -> None:
+    verdict = monitor.submit(delivery(XK_JDRQ=decided))
+    assert (verdict.state.deadline, verdict.state.timely) == (None, None)
+
+
+def test_an_old_decision_is_late_and_a_warning_breaks_nothing(monitor: Monitor) -> None:
+    verdict = monitor.submit(delivery(XK_JDRQ="1998-03-02", XK_YXQZ="1998-03-02"))
+    assert (verdict.state.compliant, verdict.state.timely) == (True, False)
+    assert [reason.rule for reason in verdict.reasons] == ["date-stale"]
+
+
+def test_a_deadline_in_an_unannounced_year_is_provisional(monitor: Monitor) -> None:
+    days: dict[str, Any] = {"XK_JDRQ": "2026-12-25", "XK_YXQZ": "2026-12-25"}
+    verdict = monitor.submit(delivery(received_at=at("2026-12-28"), **days))
+    assert verdict.state.provisional
+
+
+def test_what_was_applied_is_told_by_its_position(monitor: Monitor) -> None:
+    state = monitor.submit(delivery()).state
+    submission: Submission = read_submission(delivery())
+    submission.position = Position(1, 0)
+    assert applied(submission, state)
+    assert not applied(submission, None)
+    submission.position = Position(1, 1)
+    assert not applied(submission, state)
+    submission.position = Position(2, 0)
+    assert not applied(submission, state)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["武夏环罚〔2022〕1号", "武夏环罚〔2022〕2号"]),
+            st.sampled_from(list(Op)),
+            st.sampled_from(["", "3", "无"]),
+            st.integers(0, 40),
+        ),
+        max_size=12,
+    )
+)
+def test_judging_is_a_function_and_counts_every_delivery_once(
+    deliveries: list[tuple[str, Op, str, int]],
+) -> None:
+    one, two = Monitor(), Monitor()
+    accepted = 0
+    for number, op, fine, days in deliveries:
+        raw = delivery(
+            Category.PENALTY,
+            op=op,
+            received_at=RECEIVED + timedelta(days=days),
+            CF_WSH=number,
+            CF_NR_FK=fine,
+        )
+        try:
+            verdict = one.submit(raw)
+        except Unreadable:
+            with pytest.raises(Unreadable):
+                two.submit(raw)
+            continue
+        accepted += 1
+        assert two.submit(raw) == verdict
+        if op is Op.UPSERT:
+            assert verdict.state.compliant == (not verdict.reasons)
+    versions = sum(state.version for state in one.states.values())
+    duplicates = sum(state.duplicates for state in one.states.values())
+    assert versions + duplicates == accepted

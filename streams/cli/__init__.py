@@ -1,0 +1,91 @@
+"""The command line: one program, `xinshao`, one module for each of its verbs.
+
+Exit codes: 0 fine, 1 findings, 2 usage or failure, 130 interrupted, 141 nobody reads the output
+any more. A verb imports what it needs when it is called, so that the others start fast.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+import typer
+
+from streams.cli.deadline import deadline
+from streams.cli.demo import demo
+from streams.cli.judge import judge
+from streams.cli.simulate import simulate
+from streams.cli.terminal import Failure, stderr
+from streams.cli.worker import worker
+
+FAILED: Final = 2
+INTERRUPTED: Final = 130
+CLOSED_PIPE: Final = 141
+
+app: Final = typer.Typer(
+    name="xinshao", help="信哨：信用信息报送的合规与及时性监测", add_completion=False
+)
+
+_VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
+    (judge, "离线研判：报送前检查 NDJSON、CSV 或 XLSX 文件"),
+    (deadline, "计算报送期限"),
+    (simulate, "生成重现某月已公布通报的报送数据"),
+    (demo, "演示：不需任何服务，重放 2022 年 6 月并与公布的数字对照"),
+    (worker, "运行研判进程"),
+)
+for _verb, _help in _VERBS:
+    app.command(help=_help)(_verb)
+
+
+def main() -> NoReturn:
+    """Run the program with the arguments of the process, and end it."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a verb; its exit code. Whatever is foreseeable is told in one Chinese line on stderr."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("xinshao", arguments) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as done:
+        return done.exit_code
+    except Failure as failure:
+        return _fail(str(failure))
+    except typer.TyperException as misuse:
+        return _fail(f"{_misuse(misuse)}（用法见 xinshao --help）")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except OSError as fault:
+        place = f" {fault.filename}" if fault.filename else ""
+        return _fail(f"读写{place} 失败：{fault.strerror}")
+    return 0
+
+
+def _fail(message: str) -> int:
+    stderr().print(message, style="red", soft_wrap=True)
+    return FAILED
+
+
+def _misuse(misuse: typer.TyperException) -> str:
+    if isinstance(misuse, typer.BadParameter) and misuse.param is not None:
+        name = misuse.param.get_error_hint()
+        return f"参数 {name} 有误：{misuse.message}" if misuse.message else f"缺少参数 {name}"
+    message = misuse.format_message()
+    for english, chinese in _IN_CHINESE.items():
+        message = message.replace(english, chinese)
+    return f"用法有误：{message}"
+
+
+_IN_CHINESE: Final = {
+    "Missing command.": "缺少命令",
+    "No such command": "没有这个命令",
+    "No such option:": "没有这个选项",
+    "Got unexpected extra argument(s)": "多余的参数",
+}
+"""What typer says of the commonest slips."""

@@ -1,0 +1,214 @@
+"""`xinshao judge`: verdicts on a file before it is submitted."""
+
+import sys
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from streams.cli.options import (
+    AsJson,
+    InCategory,
+    OfUnit,
+    RegistryFolder,
+    category_of,
+    registry_of,
+    time_of,
+    unit_of,
+)
+from streams.cli.terminal import FINDINGS, Failure, progress, stderr, stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from decimal import Decimal
+
+    from models.tally import Tally
+    from models.words import Category
+    from streams.files import Given, Rows
+    from streams.offline import Judged
+
+MOVE_BAR_EVERY: Final = 2000
+"""Rows between two moves of the progress bar."""
+
+
+def judge(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="NDJSON、CSV 或 XLSX 文件；- 从标准输入读 NDJSON")
+    ],
+    category: InCategory = None,
+    unit: OfUnit = None,
+    received_at: Annotated[
+        str | None,
+        typer.Option(
+            "--received-at", metavar="TIME", help="没有写明接收时间的按此时间；缺省为现在"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    registry: RegistryFolder = None,
+) -> None:
+    """Judge every row of a file: what is not compliant, and why."""
+    from streams.files import Given, UnusableFile
+    from streams.offline import judge_rows, temporary_states
+
+    known, calendar = registry_of(registry)
+    given = Given(time_of(received_at), unit_of(unit, known), category_of(category))
+    report: _JsonLines | _Findings = _JsonLines() if as_json else _Findings()
+    try:
+        with (
+            _rows(file, given) as rows,
+            temporary_states() as states,
+            progress(report.screen, "研判") as move,
+        ):
+            for judged in judge_rows(rows, states, known, calendar):
+                report.tell(judged)
+                if judged.row % MOVE_BAR_EVERY == 0:
+                    move(rows.progress())
+    except UnusableFile as error:
+        raise Failure(str(error)) from None
+    report.end(rows.notes)
+    if report.found:
+        raise typer.Exit(FINDINGS)
+
+
+@contextmanager
+def _rows(file: str, given: "Given") -> "Iterator[Rows]":
+    from streams.files import open_file, read_stream
+
+    if file == "-":
+        yield read_stream(sys.stdin.buffer, given)
+    else:
+        with open_file(Path(file), given) as rows:
+            yield rows
+
+
+class _JsonLines:
+    """One JSON line a row on stdout."""
+
+    def __init__(self) -> None:
+        import orjson
+
+        self.found = False
+        self.screen = stderr() if not sys.stdout.isatty() else None
+        self._dumps = orjson.dumps
+        self._write = sys.stdout.buffer.write
+
+    def tell(self, judged: "Judged") -> None:
+        answer = judged.as_json()
+        if not answer["compliant"]:
+            self.found = True
+        self._write(self._dumps(answer))
+        self._write(b"\n")
+
+    def end(self, notes: list[str]) -> None:
+        sys.stdout.buffer.flush()
+        terminal = stderr()
+        for note in notes:
+            terminal.print(f"注意：{note}", soft_wrap=True)
+
+
+class _Findings:
+    """What is to be mended, row by row, and a table of the counts at the end."""
+
+    def __init__(self) -> None:
+        from models.tally import Tallies
+
+        self.found = False
+        self._out = stdout()
+        self.screen = self._out if self._out.is_terminal else stderr()
+        self._tallies = Tallies()
+        self._unreadable = 0
+
+    def tell(self, judged: "Judged") -> None:
+        from models.rules import Severity, shown
+        from models.submission import Unreadable
+
+        verdict = judged.verdict
+        if isinstance(verdict, Unreadable):
+            self.found = True
+            self._unreadable += 1
+            self._print(f"第 {judged.row} 行  无法读取：{verdict}", "red")
+            return
+        state = verdict.state
+        self._tallies.move(judged.before, state)
+        if not state.compliant:
+            self.found = True
+        if not verdict.reasons:
+            return
+        result = "合规，有提示" if state.compliant else "不合规"
+        title = (f"第 {judged.row} 行", state.unit, state.category.zh, shown(verdict.document))
+        self._print(f"{'  '.join(filter(None, title))}  {result}", "bold")
+        for reason in verdict.reasons:
+            broken = reason.severity is Severity.ERROR
+            self._print(
+                f"  {'✗' if broken else '!'} {reason.message}", "red" if broken else "yellow"
+            )
+
+    def end(self, notes: list[str]) -> None:
+        from rich.table import Table
+
+        from models.tally import NOTHING, Tally
+
+        counts: dict[tuple[str, Category], Tally] = {}
+        for bucket, tally in self._tallies:
+            cell = (bucket.unit, bucket.category)
+            counts[cell] = counts.get(cell, NOTHING).plus(tally)
+        table = Table("报送机构", "信息类别")
+        for heading in (
+            "报送",
+            "合规",
+            "合规率",
+            "及时",
+            "逾期",
+            "及时率",
+            "待补正",
+            "更正",
+            "重复",
+            "撤回",
+        ):
+            table.add_column(heading, justify="right")
+        for (unit, category), tally in sorted(counts.items()):
+            table.add_row(unit, category.zh, *_cells(tally))
+        if len(counts) > 1:
+            table.add_section()
+            table.add_row("合计", "", *_cells(reduce(Tally.plus, counts.values())))
+        if counts:
+            self._out.print(table)
+        for note in notes:
+            self._print(f"注意：{note}", "yellow")
+        if self._unreadable:
+            self._print(f"有 {self._unreadable} 行无法读取，没有计入", "red")
+        if not counts and not self._unreadable:
+            self._print("没有可研判的信息", "yellow")
+        elif not self.found:
+            self._print("全部合规", "green")
+
+    def _print(self, line: str, style: str) -> None:
+        self._out.print(line, style=style, soft_wrap=True)
+
+
+_COUNTS: Final = (
+    *("报送", "合规", "合规率", "及时", "逾期", "及时率"),
+    *("待补正", "更正", "重复", "撤回"),
+)
+
+
+def _cells(tally: "Tally") -> list[str]:
+    """A tally's counts and rates, in the order of `_COUNTS`."""
+
+    def percent(rate: "Decimal | None") -> str:
+        return "—" if rate is None else f"{rate}%"
+
+    return [
+        str(tally.reported),
+        str(tally.compliant),
+        percent(tally.compliance_rate),
+        str(tally.timely),
+        str(tally.late),
+        percent(tally.timeliness_rate),
+        str(tally.pending),
+        str(tally.corrections),
+        str(tally.duplicates),
+        str(tally.withdrawn),
+    ]

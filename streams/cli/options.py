@@ -1,0 +1,87 @@
+"""Options that several verbs take, and what they mean."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.words import SHANGHAI, Category
+from streams.cli.terminal import Failure
+
+if TYPE_CHECKING:
+    from models.calendar import Calendar
+    from models.registry import Registry
+
+AsJson = Annotated[bool, typer.Option("--json", help="输出JSON，供程序读取")]
+InCategory = Annotated[
+    str | None, typer.Option("--category", metavar="C", help="信息类别，如 penalty 或 行政处罚")
+]
+OfUnit = Annotated[str | None, typer.Option("--unit", metavar="U", help="报送机构")]
+RegistryFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--registry", metavar="DIR", envvar="XINSHAO_REGISTRY", help="登记册文件夹；缺省为自带的"
+    ),
+]
+
+
+def category_of(name: str | None) -> Category | None:
+    """The category that an option names, in the wire form or in Chinese.
+
+    Raises:
+        Failure: there is none of that name.
+    """
+    if name is None:
+        return None
+    for category in Category:
+        if name in (category.value, category.zh):
+            return category
+    names = "、".join(f"{category.value} {category.zh}" for category in Category)
+    raise Failure(f"没有信息类别“{name}”，应为：{names}")
+
+
+def time_of(text: str | None) -> datetime:
+    """The time that an option gives, in Shanghai unless it says its zone; now without one.
+
+    Raises:
+        Failure: it is no time.
+    """
+    if text is None:
+        return datetime.now(SHANGHAI)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Failure(f"“{text}”不是时间，请按 2022-06-03T09:00:00+08:00 的样式填写") from None
+    return time if time.tzinfo else time.replace(tzinfo=SHANGHAI)
+
+
+def registry_of(folder: Path | None) -> "tuple[Registry, Calendar]":
+    """The registry and the calendar to judge by: those of the folder, else the program's own.
+
+    Raises:
+        Failure: they cannot be used.
+    """
+    from models.registry import RegistryError
+    from streams.registry import load_calendar, load_registry
+    from streams.settings import DEPLOY
+
+    folder = folder or DEPLOY / "registry"
+    try:
+        return load_registry(folder), load_calendar(folder)
+    except RegistryError as error:
+        raise Failure(str(error)) from None
+
+
+def unit_of(name: str | None, registry: "Registry") -> str | None:
+    """The id of the unit that an option names.
+
+    Raises:
+        Failure: the registry does not know it.
+    """
+    if name is None:
+        return None
+    unit = registry.unit(name)
+    if unit is None:
+        raise Failure(f"报送机构“{name}”不在登记册中，请核对名称")
+    return unit.id

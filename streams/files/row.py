@@ -1,0 +1,58 @@
+"""What reading a file gives: rows, each a submission or the reason why it is none."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from models.submission import Submission, Unreadable
+from models.words import Category
+
+LARGEST_ROW: Final = 1 << 20
+"""Bytes (NDJSON) or characters (CSV) of one row: what a broker takes as one message by default."""
+
+LARGEST_COLUMNS: Final = 500
+"""Columns of a table; the longest field list has 31."""
+
+
+class UnusableFile(ValueError):
+    """A file that cannot be read at all; `str()` says why and what to do, in one Chinese line."""
+
+
+class Row(NamedTuple):
+    """One row of a file. `number` is what an editor (NDJSON) or a spreadsheet (CSV, XLSX) shows."""
+
+    number: int
+    submission: Submission | Unreadable
+
+
+class Given(NamedTuple):
+    """What the caller says of the rows that do not say it themselves.
+
+    `received_at` is zone-aware.
+    """
+
+    received_at: datetime
+    unit: str | None = None
+    category: Category | None = None
+
+
+class Rows:
+    """One pass over a file's rows.
+
+    Iterating may still raise UnusableFile: a workbook can be broken in its middle.
+
+    Attributes:
+        notes: What is to be said of the file as a whole, in Chinese; complete after the last row.
+        progress: How much of the file was read, from 0 to 1; always 0 where that is unknown.
+    """
+
+    def __init__(
+        self, rows: Iterator[Row], notes: list[str], progress: Callable[[], float]
+    ) -> None:
+        self._rows = rows
+        self.notes = notes
+        self.progress = progress
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows, once."""
+        return self._rows

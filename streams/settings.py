@@ -1,0 +1,121 @@
+"""Settings: every one by environment (XINSHAO_…) or in the file that XINSHAO_FILE names.
+
+The file is TOML with the same names in lower case. The environment wins over the file.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+DEPLOY: Final = Path(__file__).resolve().parents[1] / "deploy"
+"""The deploy folder that came with this program."""
+
+_ENV: Final = "XINSHAO_"
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message says which, in Chinese, without its value."""
+
+
+class Settings(BaseSettings):
+    """All settings of the long-running parts. Times are in seconds unless the name says else."""
+
+    model_config = SettingsConfigDict(env_prefix=_ENV, extra="forbid", hide_input_in_errors=True)
+
+    # --- the log -----------------------------------------------------------------------------
+    brokers: str = "127.0.0.1:9092"
+    """Kafka bootstrap servers, host:port, comma separated."""
+    namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = "credit"
+    """First part of every topic and group name; two cities may share one cluster."""
+    partitions: Annotated[int, Field(ge=1, le=512)] = 8
+    """Partitions of submissions and verdicts. Fixed for ever: a key must keep its partition."""
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Replicas of every topic; 3 on a cluster of three or more."""
+    idempotence: bool = True
+    """Idempotent producers. Off only for Tansu, which has none."""
+    submissions_retention_days: Annotated[int, Field(ge=1)] = 14
+    """How long submissions can be replayed from the log."""
+    rejects_retention_days: Annotated[int, Field(ge=1)] = 90
+    """How long rejects can be looked at and redriven."""
+    session_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """After this long without a heartbeat a worker's partitions go to the others."""
+
+    # --- judging -----------------------------------------------------------------------------
+    batch_records: Annotated[int, Field(ge=1, le=5000)] = 500
+    """Submissions judged in one go: more is faster, and holds the event loop longer."""
+    commit_every: Annotated[float, Field(ge=0)] = 0.5
+    """How often tallies are published and offsets committed."""
+    keep_months: Annotated[int, Field(ge=2)] = 25
+    """Record state older than this many months is forgotten; a later version would look new."""
+    identity_key: SecretStr = SecretStr("")
+    """Secret of the keyed digests (record keys, content); must never change once data is in."""
+    registry: Path = DEPLOY / "registry"
+    """Folder of units, platforms, contacts, thresholds, windows and calendar overrides."""
+    data: Path = Path("data")
+    """Folder of this worker's local checkpoints; may be lost, costs a full restore then."""
+
+    # --- watching ----------------------------------------------------------------------------
+    host: str = "127.0.0.1"
+    """Address the worker's pages (metrics, health, console) listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 6066
+    """Port of the worker's pages."""
+    clock: Annotated[str, Field(pattern=r"^(system|data)$")] = "system"
+    """system: today is today. data: today is the latest day of receipt seen, for replays."""
+    stuck_after: Annotated[float, Field(gt=0)] = 60.0
+    """Behind, and no commit for this long: the worker says it is stuck."""
+    reject_limit: Annotated[int, Field(ge=1)] = 100
+    """Rejects within `reject_window` above which the flood metric is raised."""
+    reject_window: Annotated[float, Field(gt=0)] = 300.0
+    """Length of the window of `reject_limit`."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file."""
+        file = os.environ.get(f"{_ENV}FILE")
+        sources = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic."""
+        return f"{self.namespace}.{name}"
+
+    def group(self, name: str) -> str:
+        """The full name of a consumer group."""
+        return f"{self.namespace}-{name}"
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; arguments win over the environment, the environment over the file.
+
+    Raises:
+        SettingsError: one line of Chinese for every setting that is wrong.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [
+            f"配置项 {_ENV}{'_'.join(map(str, fault['loc'])).upper()} 有误：{fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"读不了 {_ENV}FILE 指定的配置文件（{type(error).__name__}），请检查路径和 TOML 格式"
+        ) from None

@@ -1,0 +1,54 @@
+"""Brokers as fixtures."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.tansu import Tansu
+from tests.brokers import Broker, Kafka, missing_for_kafka, must_run_kafka
+
+
+@pytest.fixture(scope="session")
+def tansu() -> Iterator[Tansu]:
+    """A Tansu for the whole session; keep apart by topic and group names."""
+    broker = Tansu()
+    asyncio.run(broker.start())
+    yield broker
+    asyncio.run(broker.stop())
+
+
+def _require_kafka() -> None:
+    missing = missing_for_kafka()
+    if missing and must_run_kafka():
+        pytest.fail(missing)
+    elif missing:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """An Apache Kafka for the whole session; keep apart by topic and group names."""
+    _require_kafka()
+    broker = Kafka(tmp_path_factory.mktemp("kafka"))
+    asyncio.run(broker.start())
+    yield broker
+    asyncio.run(broker.stop())
+
+
+@pytest.fixture
+async def own_kafka(tmp_path: Path) -> AsyncIterator[Kafka]:
+    """An Apache Kafka that the test may kill, freeze and restart."""
+    _require_kafka()
+    broker = Kafka(tmp_path / "kafka")
+    await broker.start()
+    yield broker
+    await broker.kill()
+
+
+@pytest.fixture(params=["tansu", "kafka"])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """Each of the two brokers in turn."""
+    chosen: Broker = request.getfixturevalue(request.param)
+    return chosen

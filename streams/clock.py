@@ -1,0 +1,55 @@
+"""The clock of the watching parts: what day it is for windows, due dates and expiry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+from models.words import SHANGHAI
+
+
+class Clock(Protocol):
+    """Tells the day in Asia/Shanghai."""
+
+    def today(self) -> date:
+        """The current day."""
+        ...
+
+    def see(self, received: date) -> None:
+        """Learn of a day of receipt."""
+        ...
+
+
+class SystemClock:
+    """Today is today."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(SHANGHAI)) -> None:
+        self._now = now
+
+    def today(self) -> date:
+        """The day of the machine's clock, in Asia/Shanghai."""
+        return self._now().astimezone(SHANGHAI).date()
+
+    def see(self, received: date) -> None:
+        """A day of receipt tells a running clock nothing."""
+
+
+@dataclass
+class DataClock:
+    """Today is the latest day of receipt seen: for replays of the past."""
+
+    latest: date = field(default=date.min)
+
+    def today(self) -> date:
+        """The latest day seen; the first of all days before any was."""
+        return self.latest
+
+    def see(self, received: date) -> None:
+        """Go on to that day, never back."""
+        self.latest = max(self.latest, received)
+
+
+def months_before(day: date, months: int) -> date:
+    """The first day of the month that lies `months` before that of `day`; date.min at the least."""
+    index = day.year * 12 + day.month - 1 - months
+    return date(index // 12, index % 12 + 1, 1) if index >= 12 else date.min

@@ -1,0 +1,240 @@
+"""Metrics: every name and its help text, once, and how its value is come by.
+
+Base units (seconds, bytes, records). Labels are bounded by the registry: units, categories and
+platforms. Nothing personal. What a worker knows of a partition is gone with the partition.
+"""
+
+import bisect
+import platform
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, timedelta
+from importlib.metadata import version
+from typing import Final
+
+import prometheus_client as prometheus
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from models.calendar import Calendar
+from streams.clock import Clock
+from streams.rollup import Rollup
+from streams.source import RecordSource
+from streams.state import StateStore
+
+WINDOWS: Final = ("month", "7d", "30d")
+"""month: the month to date; 7d and 30d: so many days up to today. By day of first receipt."""
+
+SOON: Final = 3
+"""Working days: a pending record due within so many of them is due soon."""
+
+UNIT_COUNTS: Final = {
+    "reported": "报送量：记录数，不含已撤回的",
+    "compliant": "合规量：最新版本合规的记录数",
+    "timely": "及时量：合规，且首个合规版本在期限内收到的记录数",
+    "late": "逾期量：合规，但首个合规版本晚于期限收到的记录数",
+    "corrections": "更正次数",
+    "duplicates": "重复报送次数",
+    "withdrawn": "已撤回的记录数",
+}
+"""What `xinshao_unit_<name>_records` counts, for each unit, category and window."""
+
+LATENCY_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+"""Upper bounds of the latency histogram, in seconds."""
+
+
+class WorkerMetrics:
+    """The metrics of one worker, in a registry of their own."""
+
+    def __init__(self, reject_limit: int, reject_window: float) -> None:
+        self.registry = CollectorRegistry()
+        self.latency = LatencyHistogram()
+        self.registry.register(self.latency)
+        self._submissions = prometheus.Counter(
+            "xinshao_submissions",
+            "处理过的报送数，按效果分；repeated 是重放中早已生效、不再计入的",
+            ["effect"],
+            registry=self.registry,
+        )
+        self._rejects = prometheus.Counter(
+            "xinshao_rejects", "无法读取而拒收的报送数，按规则分", ["rule"], registry=self.registry
+        )
+        self._reject_window = reject_window
+        self._recent_rejects: deque[float] = deque()
+        prometheus.Gauge(
+            "xinshao_rejects_recent", "最近一段时间内的拒收数", registry=self.registry
+        ).set_function(self.recent_rejects)
+        prometheus.Gauge(
+            "xinshao_rejects_limit", "最近拒收数的上限，超过即应告警", registry=self.registry
+        ).set(reject_limit)
+        prometheus.Info("xinshao_build", "程序版本", registry=self.registry).info(
+            {"version": version("xinshao"), "python": platform.python_version()}
+        )
+
+    def judged(self, effects: Iterable[str], repeated: int) -> None:
+        """Count what a batch's submissions did."""
+        for effect, count in Counter(effects).items():
+            self._submissions.labels(effect).inc(count)
+        if repeated:
+            self._submissions.labels("repeated").inc(repeated)
+
+    def rejected(self, rule: str) -> None:
+        """Count a reject that has come up in the topic of rejects."""
+        self._rejects.labels(rule).inc()
+        self._recent_rejects.append(time.monotonic())
+
+    def recent_rejects(self) -> int:
+        """How many rejects came up within the window that ends now."""
+        begin = time.monotonic() - self._reject_window
+        while self._recent_rejects and self._recent_rejects[0] < begin:
+            self._recent_rejects.popleft()
+        return len(self._recent_rejects)
+
+
+class LatencyHistogram(Collector):
+    """From the broker's timestamp of a submission to its durable verdict.
+
+    prometheus-client's own histogram takes one observation a call; this one takes a batch.
+    """
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(LATENCY_BOUNDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, sent_ms: Iterable[int], now: float) -> None:
+        """Count submissions sent at those times (milliseconds) and judged now (seconds)."""
+        for sent in sent_ms:
+            seconds = max(0.0, now - sent / 1000)
+            self._counts[bisect.bisect_left(LATENCY_BOUNDS, seconds)] += 1
+            self._sum += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The histogram since the worker started."""
+        family = HistogramMetricFamily(
+            "xinshao_verdict_latency_seconds", "从报送写入消息服务到研判结果落盘的时间"
+        )
+        total = 0
+        buckets = []
+        for bound, count in zip((*map(str, LATENCY_BOUNDS), "+Inf"), self._counts, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        family.add_metric((), buckets, self._sum)
+        yield family
+
+
+class UnitCollector(Collector):
+    """What the units reported, from the tallies that this worker rolls up."""
+
+    def __init__(self, rollup: Rollup, calendar: Calendar, clock: Clock) -> None:
+        self._rollup = rollup
+        self._calendar = calendar
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as of today."""
+        today = self._clock.today()
+        families = {
+            name: GaugeMetricFamily(
+                f"xinshao_unit_{name}_records", text, labels=("unit", "category", "window")
+            )
+            for name, text in UNIT_COUNTS.items()
+        }
+        for window in WINDOWS:
+            for duty, tally in self._rollup.between(window_start(today, window), today).items():
+                for name, family in families.items():
+                    family.add_metric((*duty, window), getattr(tally, name))
+        yield from families.values()
+        yield self._pending(today)
+        seen = GaugeMetricFamily(
+            "xinshao_platform_last_submission_timestamp_seconds",
+            "平台最近一次报送的接收时间",
+            labels=("platform",),
+        )
+        for name, at in self._rollup.platforms().items():
+            seen.add_metric((name,), at)
+        yield seen
+
+    def _pending(self, today: date) -> Metric:
+        family = GaugeMetricFamily(
+            "xinshao_unit_pending_records",
+            "待补正量：已报送但尚不合规的记录数，按报送期限分：overdue 已逾期，"
+            f"soon {SOON}个工作日内到期，later 更晚到期，unknown 期限未知",
+            labels=("unit", "category", "due"),
+        )
+        for duty, by_deadline in self._rollup.pending().items():
+            counts: Counter[str] = Counter()
+            for deadline, count in by_deadline.items():
+                counts[due_class(self._calendar, deadline, today)] += count
+            for due in ("overdue", "soon", "later", "unknown"):
+                family.add_metric((*duty, due), counts[due])
+        return family
+
+
+def window_start(today: date, window: str) -> date:
+    """The first day of the window (one of `WINDOWS`) that ends today."""
+    if window == "month":
+        return today.replace(day=1)
+    days = int(window.removesuffix("d")) - 1
+    return today - timedelta(days=min(days, (today - date.min).days))
+
+
+def due_class(calendar: Calendar, deadline: date | None, today: date) -> str:
+    """Whether a deadline is unknown, overdue, soon (within `SOON` working days) or later."""
+    if deadline is None:
+        return "unknown"
+    if deadline < today:
+        return "overdue"
+    return "soon" if calendar.working_days_between(today, deadline) <= SOON else "later"
+
+
+class SourceCollector(Collector):
+    """How far the sources of this worker are, in the partitions that it holds."""
+
+    def __init__(
+        self, sources: Iterable[RecordSource], now: Callable[[], float] = time.time
+    ) -> None:
+        self._sources = tuple(sources)
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample for each partition held."""
+        labels = ("topic", "partition")
+        records = GaugeMetricFamily("xinshao_lag_records", "尚未处理的消息数", labels=labels)
+        seconds = GaugeMetricFamily(
+            "xinshao_lag_seconds", "落后的时间：最近取到的消息距今，无积压时为0", labels=labels
+        )
+        committed = GaugeMetricFamily("xinshao_committed_offset", "已提交的位点", labels=labels)
+        stuck = GaugeMetricFamily(
+            "xinshao_stuck_seconds", "有工作在等而没有进展的时间", labels=labels
+        )
+        restoring = GaugeMetricFamily("xinshao_restoring", "分区是否正在重建状态", labels=labels)
+        for source in self._sources:
+            for progress in source.progress():
+                label = (source.topic, str(progress.partition))
+                lag = max(0, (progress.highwater or 0) - (progress.done or 0))
+                records.add_metric(label, lag)
+                behind = 0.0
+                if lag and progress.timestamp_ms is not None:
+                    behind = max(0.0, self._now() - progress.timestamp_ms / 1000)
+                seconds.add_metric(label, behind)
+                committed.add_metric(label, progress.committed or 0)
+                stuck.add_metric(label, progress.stuck_seconds)
+                restoring.add_metric(label, progress.restoring)
+        yield from (records, seconds, committed, stuck, restoring)
+
+
+class StateCollector(Collector):
+    """How large the record state of this worker is."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """Sizes as RocksDB estimates them."""
+        yield GaugeMetricFamily(
+            "xinshao_state_records", "本机保存状态的信息条数（估计）", value=self._store.records
+        )
+        yield GaugeMetricFamily(
+            "xinshao_state_disk_bytes", "本机状态占用的磁盘", value=self._store.disk_bytes
+        )

@@ -1,0 +1,73 @@
+"""Rebuilding the record state of a partition from what was written to its verdicts."""
+
+import logging
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+
+from models.verdict import RecordState
+from streams.producer import LogWriter
+from streams.reader import Fence, Records, reading
+from streams.settings import Settings
+from streams.state import Checkpoint, Logs, PartitionStates
+from streams.topics import SUBMISSIONS, VERDICTS
+from streams.wire import decode_verdict, is_record_key
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore came to."""
+
+    checkpoint: Checkpoint
+    """The end of verdicts as of the fence: the states are complete up to it."""
+    read: int
+    """How many verdicts were read to get there."""
+    committed: int
+    """The first submission that the group has not committed."""
+
+
+async def restore(
+    settings: Settings, writer: LogWriter, states: PartitionStates, partition: int, logs: Logs
+) -> Restored:
+    """Bring `states` up to the end of the partition's verdicts.
+
+    Reads from the states' own checkpoint, or everything where there is none, or one of other logs
+    than these. Whatever a former owner wrote in time stands before the fence; what a paused one
+    writes later is of no higher position than what this owner judges again, and of several
+    verdicts of a record the one of the highest position wins.
+    """
+    fence = await Fence.write(writer, settings.topic(VERDICTS), partition)
+    checkpoint = states.checkpoint
+    if checkpoint is not None and (checkpoint.logs != logs or checkpoint.offset > fence.end):
+        log.warning("分区 %d 的本地检查点属于别的日志，弃用并全量重建", partition)
+        states.clear()
+        checkpoint = None
+    origins = {} if checkpoint is None else checkpoint.origins
+    read = 0
+    async with reading(settings, settings.group("judge")) as consumer:
+        source = TopicPartition(settings.topic(SUBMISSIONS), partition)
+        committed = await consumer.committed(source) or 0
+        begin = None if checkpoint is None else checkpoint.offset
+        async for records in fence.read_up_to(consumer, begin):
+            _apply(states, records, logs, origins)
+            read += len(records)
+    return Restored(Checkpoint(logs, fence.end, origins), read, committed)
+
+
+def _apply(states: PartitionStates, records: Records, logs: Logs, origins: dict[str, int]) -> None:
+    newest: dict[bytes, RecordState] = {}
+    for record in records:
+        if not is_record_key(record.key) or record.value is None:
+            continue
+        state, origin = decode_verdict(record.value)
+        before = newest.get(record.key)
+        if before is None or state.position >= before.position:
+            newest[record.key] = state
+        if origin is not None:
+            origins[origin.log] = max(origin.offset, origins.get(origin.log, -1))
+    for key, stored in zip(newest, states.get(newest), strict=True):
+        if stored is not None and stored.position > newest[key].position:
+            newest[key] = stored
+    states.put(newest, Checkpoint(logs, records[-1].offset + 1, origins))

@@ -1,0 +1,244 @@
+"""The record state of a worker's partitions: RocksDB, bounded in memory, a checkpoint in itself.
+
+The truth is the topic of verdicts; this is a copy of a part of it that a restart need not read
+again. Each write holds the states of a batch and the offset of verdicts up to which they count,
+all or nothing. RocksDB's own log is off: a crash loses whole batches from the end, each with its
+checkpoint, and they are read again from the topic. Why RocksDB, and its options and traps:
+docs/state-measurements.md.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+import orjson
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
+
+from models.submission import Position
+from models.verdict import RecordState
+from models.words import Category
+
+log = logging.getLogger(__name__)
+
+_CACHE_BYTES: Final = 128 << 20
+_WRITE_BUFFER_BYTES: Final = 64 << 20
+_WRITE_BUFFERS: Final = 3
+_CHECKPOINT: Final = b"checkpoint"
+_CATEGORIES: Final = {category.value: category for category in Category}
+
+
+class StateError(RuntimeError):
+    """The folder of the checkpoints cannot be used; the message says why, in Chinese."""
+
+
+class Logs(NamedTuple):
+    """Which logs a checkpoint belongs to: the epochs of submissions and of verdicts."""
+
+    submissions: int
+    verdicts: int
+
+
+class Checkpoint(NamedTuple):
+    """Up to which offset of verdicts (exclusive) the states of a partition are complete.
+
+    `origins` holds the highest offset applied of each origin's log (`models.submission.Origin`).
+    """
+
+    logs: Logs
+    offset: int
+    origins: dict[str, int]
+
+
+class StateStore:
+    """All record state that one worker keeps on disk; one process at a time may open a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the store, making the folder where it is missing.
+
+        Raises:
+            StateError: the folder cannot be written, or another process has it open.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = _open(folder)
+        except Exception as error:  # rocksdict raises plain Exception, told apart by its text
+            if "Corruption" not in str(error):
+                raise StateError(
+                    f"打不开状态目录 {folder}：可能另一个进程正在使用，或磁盘已满、没有写权限。"
+                    "请换一个 XINSHAO_DATA，或先停掉那个进程"
+                ) from error
+            log.warning("状态目录 %s 已损坏，弃用并从研判主题全量重建", folder)
+            shutil.rmtree(folder)
+            self._db = _open(folder)
+        self._unlogged = WriteOptions()
+        # rocksdict's stub declares a method, the class has a property.
+        self._unlogged.disable_wal = True  # type: ignore[method-assign,assignment]
+
+    def partition(self, number: int) -> "PartitionStates":
+        """The states of one partition."""
+        return PartitionStates(self._db, self._unlogged, number)
+
+    @property
+    def records(self) -> int:
+        """How many records there is state of, as RocksDB estimates."""
+        return self._db.property_int_value("rocksdb.estimate-num-keys") or 0
+
+    @property
+    def disk_bytes(self) -> int:
+        """The size of the store's table files."""
+        return self._db.property_int_value("rocksdb.total-sst-files-size") or 0
+
+    def close(self) -> None:
+        """Close the store; the next to open it finds all that was put."""
+        self._db.close()
+
+
+class PartitionStates:
+    """The record states of one partition of submissions, by record key."""
+
+    def __init__(self, db: Rdict, unlogged: WriteOptions, number: int) -> None:
+        self._db = db
+        self._unlogged = unlogged
+        self._prefix = number.to_bytes(2)
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The checkpoint of the last `put` that is still there."""
+        found = cast("bytes | None", self._db.get(self._prefix + _CHECKPOINT))
+        if found is None:
+            return None
+        logs, offset, origins = orjson.loads(found)
+        return Checkpoint(Logs(*logs), offset, origins)
+
+    def get(self, keys: Iterable[bytes]) -> list[RecordState | None]:
+        """The states of the keys in their order, None where there is none."""
+        prefix = self._prefix
+        found = cast("list[bytes | None]", self._db.get([prefix + key for key in keys]))
+        return [None if value is None else _decode(value) for value in found]
+
+    def put(self, states: Mapping[bytes, RecordState], checkpoint: Checkpoint) -> None:
+        """Write states and the checkpoint that they lead to, all or nothing."""
+        prefix = self._prefix
+        batch = WriteBatch(raw_mode=True)
+        for key, state in states.items():
+            batch[prefix + key] = _encode(state)
+        batch[prefix + _CHECKPOINT] = orjson.dumps(
+            ([*checkpoint.logs], checkpoint.offset, checkpoint.origins)
+        )
+        self._db.write(batch, self._unlogged)
+
+    def __iter__(self) -> Iterator[tuple[bytes, RecordState]]:
+        """Every record key with its state, in no useful order.
+
+        Raises:
+            Exception: a part of the store cannot be read (`items()` would end there in silence).
+        """
+        prefix, checkpoint = self._prefix, self._prefix + _CHECKPOINT
+        entries = self._db.iter()
+        entries.seek(prefix)
+        while entries.valid():
+            key, value = cast("bytes", entries.key()), cast("bytes", entries.value())
+            if not key.startswith(prefix):
+                break
+            if key != checkpoint:
+                yield key[len(prefix) :], _decode(value)
+            entries.next()
+        entries.status()
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Drop the states of records whose months are closed for good."""
+        batch = WriteBatch(raw_mode=True)
+        for key in keys:
+            batch.delete(self._prefix + key)
+        self._db.write(batch, self._unlogged)
+
+    def clear(self) -> None:
+        """Drop everything, the checkpoint first of all."""
+        self.forget([_CHECKPOINT])
+        self.forget([key for key, _state in self])
+
+
+def _open(folder: Path) -> Rdict:
+    table = BlockBasedOptions()
+    table.set_block_cache(Cache(_CACHE_BYTES))
+    table.set_bloom_filter(10, block_based=False)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(_WRITE_BUFFERS)
+    options.set_max_background_jobs(2)
+    # Most keys are new: without it each of them would cost a walk of the skip list.
+    options.set_memtable_prefix_bloom_ratio(0.1)
+    options.set_memtable_whole_key_filtering(True)
+    # Named once more for the column family: an existing store would come back without them.
+    return Rdict(str(folder), options, {"default": options})
+
+
+def _encode(state: RecordState) -> bytes:
+    return orjson.dumps(
+        (
+            *state.position,
+            state.version,
+            state.digest.hex(),
+            state.unit,
+            state.category,
+            state.day.toordinal(),
+            state.deadline and state.deadline.toordinal(),
+            state.provisional,
+            state.compliant,
+            state.timely,
+            state.first_compliant and state.first_compliant.toordinal(),
+            state.withdrawn,
+            state.corrections,
+            state.duplicates,
+        )
+    )
+
+
+def _decode(value: bytes) -> RecordState:
+    (
+        epoch,
+        offset,
+        version,
+        digest,
+        unit,
+        category,
+        day,
+        deadline,
+        provisional,
+        compliant,
+        timely,
+        first_compliant,
+        withdrawn,
+        corrections,
+        duplicates,
+    ) = orjson.loads(value)
+    return RecordState(
+        Position(epoch, offset),
+        version,
+        bytes.fromhex(digest),
+        unit,
+        _CATEGORIES[category],
+        date.fromordinal(day),
+        deadline and date.fromordinal(deadline),
+        provisional,
+        compliant,
+        timely,
+        first_compliant and date.fromordinal(first_compliant),
+        withdrawn,
+        corrections,
+        duplicates,
+    )

@@ -1,0 +1,236 @@
+"""The worker, assembled: sources, agents, metrics and pages in one Faust app."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.types import StreamT
+from mode import CrashingSupervisor
+
+from models.calendar import Calendar
+from models.registry import Platform, Registry, Via
+from streams.admit import Admission
+from streams.clock import Clock, DataClock, SystemClock
+from streams.console import add_console
+from streams.judge import Judge
+from streams.metrics import SourceCollector, StateCollector, UnitCollector, WorkerMetrics
+from streams.pages import Health, add_pages
+from streams.producer import LogWriter
+from streams.registry import load_calendar, load_registry
+from streams.rollup import Rollup
+from streams.settings import Settings
+from streams.source import Batch, RecordSource
+from streams.state import StateStore
+from streams.topics import REJECTS, SUBMISSIONS, TALLIES, core_topics, ensure_topics, ingress_topic
+from streams.wire import Reject
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class WorkerError(RuntimeError):
+    """The worker cannot start or go on; the message says why, in Chinese."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A running worker."""
+
+    app: faust.App
+    judging: RecordSource
+    rollup: Rollup
+    clock: Clock
+
+    async def during(self, job: Coroutine[None, None, Result]) -> Result:
+        """Work until the job is done; what it returns or raises.
+
+        Raises:
+            WorkerError: the worker failed first; nothing it had not finished is committed.
+        """
+        task = asyncio.ensure_future(job)
+        ended = asyncio.ensure_future(self.app.wait())
+        try:
+            await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise WorkerError(f"工作进程因故障停止：{self.app.crash_reason!r}")
+            return task.result()
+        finally:
+            for each in (task, ended):
+                each.cancel()
+            await asyncio.gather(task, ended, return_exceptions=True)
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Worker]:
+    """Run a worker: topics are made where missing, then it joins its groups and works.
+
+    Raises:
+        WorkerError: the broker cannot be reached, or the port is taken.
+        TopicError: a topic is not as the promise needs it.
+        RegistryError: the registry or the calendar cannot be read.
+        StateError: the folder of the checkpoints cannot be used.
+    """
+    registry = load_registry(settings.registry, settings.identity_key.get_secret_value().encode())
+    calendar = load_calendar(settings.registry)
+    platforms = [platform for platform in registry.platforms if platform.via is Via.KAFKA]
+    _require_free(settings)
+    writer = LogWriter(settings)
+    try:
+        await ensure_topics(
+            settings,
+            (
+                *core_topics(settings),
+                *(ingress_topic(settings, platform.id) for platform in platforms),
+            ),
+        )
+        await writer.start()
+    except KafkaError as error:
+        raise WorkerError(
+            f"连不上消息服务 {settings.brokers}：请检查它是否已启动，XINSHAO_BROKERS 是否正确"
+        ) from error
+    try:
+        store = StateStore(settings.data / "state")
+        try:
+            worker = _assemble(settings, registry, calendar, platforms, writer, store)
+            await worker.app.start()
+            try:
+                yield worker
+            finally:
+                await worker.app.stop()
+        finally:
+            store.close()
+    finally:
+        await writer.stop()
+
+
+def _assemble(
+    settings: Settings,
+    registry: Registry,
+    calendar: Calendar,
+    platforms: list[Platform],
+    writer: LogWriter,
+    store: StateStore,
+) -> Worker:
+    app = _app(settings)
+    clock: Clock = DataClock() if settings.clock == "data" else SystemClock()
+    metrics = WorkerMetrics(settings.reject_limit, settings.reject_window)
+    judge = Judge(settings, registry, calendar, store, writer, clock, metrics)
+    rollup = Rollup(clock)
+
+    judging = RecordSource(
+        app,
+        settings.topic(SUBMISSIONS),
+        group=settings.group("judge"),
+        brokers=settings.brokers,
+        batch_records=settings.batch_records,
+        commit_every=settings.commit_every,
+        session_timeout=settings.session_timeout,
+        on_assigned=judge.assigned,
+        on_revoked=judge.revoked,
+        before_commit=judge.publish,
+    )
+    # Two at a time: one is judged while the other waits for the broker.
+    _serve(app, judging, "judge", judge.judge, concurrency=2)
+
+    tallying = RecordSource(
+        app,
+        settings.topic(TALLIES),
+        group=settings.group("rollup"),
+        brokers=settings.brokers,
+        start="beginning",
+        session_timeout=settings.session_timeout,
+        on_revoked=rollup.revoked,
+    )
+
+    async def fold(batch: Batch) -> None:
+        rollup.fold(batch)
+
+    _serve(app, tallying, "rollup", fold)
+
+    admitting = []
+    for platform in platforms:
+        topic = ingress_topic(settings, platform.id).name
+        source = RecordSource(
+            app,
+            topic,
+            group=settings.group(f"admit-{platform.id}"),
+            brokers=settings.brokers,
+            session_timeout=settings.session_timeout,
+            commit_every=settings.commit_every,
+        )
+        admission = Admission(settings, registry, platform, writer)
+        _serve(app, source, f"admit-{platform.id}", admission.admit)
+        admitting.append(source)
+
+    # Of low volume, and only watched: an ordinary Faust topic.
+    @app.agent(app.topic(settings.topic(REJECTS), value_serializer="raw"), name="rejects")
+    async def watch_rejects(rejects: StreamT[bytes]) -> None:
+        async for event in rejects.events():
+            headers = event.message.headers
+            items = headers.items() if isinstance(headers, dict) else headers
+            reject = Reject.decode(event.message.value or b"", items)
+            if reject is not None and not reject.redriven:
+                metrics.rejected(reject.rule)
+
+    sources = (judging, tallying, *admitting)
+    metrics.registry.register(UnitCollector(rollup, calendar, clock))
+    metrics.registry.register(SourceCollector(sources))
+    metrics.registry.register(StateCollector(store))
+    add_pages(app, metrics.registry, Health(sources, settings.stuck_after))
+    add_console(app, rollup, clock)
+    return Worker(app, judging, rollup, clock)
+
+
+def _serve(
+    app: faust.App,
+    source: RecordSource,
+    name: str,
+    work: Callable[[Batch], Awaitable[None]],
+    concurrency: int = 1,
+) -> None:
+    @app.agent(source.channel, name=name, concurrency=concurrency)
+    async def agent(batches: StreamT[Batch]) -> None:
+        async for batch in batches:
+            async with source.processing(batch):
+                await work(batch)
+
+
+def _app(settings: Settings) -> faust.App:
+    return faust.App(
+        settings.group("worker"),
+        broker=[f"kafka://{broker}" for broker in settings.brokers.split(",")],
+        store="memory://",
+        datadir=settings.data / "faust",
+        autodiscover=False,
+        web_enabled=True,
+        web_bind=settings.host,
+        web_host=settings.host,
+        web_port=settings.port,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        # A failed agent is a dead worker, not a skipped batch.
+        agent_supervisor=CrashingSupervisor,
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=settings.session_timeout / 10,
+        broker_request_timeout=max(2 * settings.session_timeout, 10.0),
+        worker_redirect_stdouts=False,
+    )
+
+
+def _require_free(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise WorkerError(
+                f"网页端口 {settings.host}:{settings.port} 不能用（{error.strerror}）："
+                "请停掉占用它的程序，或换一个 XINSHAO_PORT"
+            ) from error

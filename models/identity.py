@@ -189,6 +189,11 @@ def _plain(run: str) -> str:
     )
 
 
+def mask_name(name: str) -> str:
+    """A natural person's name with all but its first character hidden: 李*, 欧**."""
+    return name[:1] + "*" * (len(name) - 1)
+
+
 def keyed_digest(key: bytes, *parts: str) -> bytes:
     """16 bytes of keyed BLAKE2b (a MAC, RFC 7693) over one or more texts.
 

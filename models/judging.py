@@ -6,9 +6,9 @@ The live stream, an offline check of a file, a replay and the tests' oracle all 
 from datetime import date
 
 from models.calendar import Calendar, Deadline, OutsideCalendar
-from models.identity import keyed_digest
+from models.identity import keyed_digest, mask_name
 from models.registry import Registry
-from models.rules import Reason, Severity, parse_day, shown
+from models.rules import NATURAL_PERSON, Reason, Severity, parse_day, shown
 from models.submission import Submission, Unreadable
 from models.verdict import RecordState, Verdict
 from models.words import Effect, Op
@@ -90,18 +90,7 @@ def judge(
             withdrawn=False,
             corrections=state.corrections + 1,
         )
-    document = schema.model.document
-    return Verdict(
-        submission.record_key,
-        effect,
-        state,
-        reasons,
-        submission.received_at,
-        values[document] if document else "",
-        submission.id,
-        submission.platform,
-        submission.origin,
-    )
+    return _verdict(submission, effect, state, reasons)
 
 
 def applied(submission: Submission, state: RecordState | None) -> bool:
@@ -134,14 +123,25 @@ def _withdraw(submission: Submission, state: RecordState | None) -> Verdict:
         state = state._replace(
             position=submission.position, version=state.version + 1, withdrawn=True
         )
-    document = submission.schema.model.document
+    return _verdict(submission, effect, state, ())
+
+
+def _verdict(
+    submission: Submission, effect: Effect, state: RecordState, reasons: tuple[Reason, ...]
+) -> Verdict:
+    model, values = submission.schema.model, submission.values
+    subject = values[model.subject]
+    if model.subject_kind is not None and values[model.subject_kind] == NATURAL_PERSON:
+        subject = mask_name(subject)
     return Verdict(
         submission.record_key,
         effect,
         state,
-        (),
+        reasons,
         submission.received_at,
-        submission.values[document] if document else "",
+        values[model.document] if model.document else "",
+        subject,
+        parse_day(values[model.decided]),
         submission.id,
         submission.platform,
         submission.origin,

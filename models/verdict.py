@@ -38,7 +38,11 @@ class RecordState(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The answer to one submission: what it did, what is wrong, and the record's next state."""
+    """The answer to one submission: what it did, what is wrong, and the record's next state.
+
+    `document`, `subject` and `decided` let people find the record: the document number as given,
+    of whom it is (a natural person's name masked), the day of the decision where it is one.
+    """
 
     record_key: bytes
     effect: Effect
@@ -46,6 +50,8 @@ class Verdict(NamedTuple):
     reasons: tuple[Reason, ...]
     received_at: datetime
     document: str
+    subject: str
+    decided: date | None
     submission_id: str = ""
     platform: str = ""
     origin: Origin | None = None

@@ -90,7 +90,7 @@ HELD_STATES: Final = 50_000
 
 _MEMTABLE: Final = 8 << 20
 _BLOCK_CACHE: Final = 16 << 20
-_BLOOM_BITS: Final = 10
+_SPILLED_BITS: Final = 26
 
 
 @contextmanager
@@ -108,22 +108,30 @@ def temporary_states(held: int = HELD_STATES) -> Iterator[RecordStates]:
 
 
 class _SpillingStates:
-    """The latest states in a dict; when it is full, it is written out whole and emptied."""
+    """The latest states in a dict; when it is full, it is written out whole and emptied.
+
+    Most keys asked for are new. One bit for all keys on disk that begin alike (keys are hashes)
+    spares nearly every search for a key that is not there: of a million records 1.5 % of them
+    remain, of ten millions 14 %.
+    """
 
     def __init__(self, folder: Path, held: int) -> None:
         self._folder = folder
         self._held = held
         self._latest: dict[bytes, RecordState] = {}
         self._disk: Rdict | None = None
+        self._spilled = bytearray()
         self._code = _StateCode()
 
     def get(self, key: bytes) -> RecordState | None:
         state = self._latest.get(key)
-        if state is None and self._disk is not None:
-            packed = self._disk.get(key)
-            if packed is not None:
-                return self._code.unpack(packed)
-        return state
+        if state is not None or self._disk is None:
+            return state
+        byte, bit = _place(key)
+        if not self._spilled[byte] & bit:
+            return None
+        packed = self._disk.get(key)
+        return None if packed is None else self._code.unpack(packed)
 
     def put(self, key: bytes, state: RecordState) -> None:
         self._latest[key] = state
@@ -137,17 +145,25 @@ class _SpillingStates:
     def _spill(self) -> None:
         if self._disk is None:
             self._disk = _open_disk(self._folder)
+            self._spilled = bytearray(1 << _SPILLED_BITS >> 3)
         batch = WriteBatch(raw_mode=True)
         for key, state in self._latest.items():
             batch.put(key, self._code.pack(state))
+            byte, bit = _place(key)
+            self._spilled[byte] |= bit
         self._disk.write(batch)
         self._latest.clear()
 
 
+def _place(key: bytes) -> tuple[int, int]:
+    """Byte and bit that a key's beginning stands for."""
+    beginning = int.from_bytes(key[:4]) >> (32 - _SPILLED_BITS)
+    return beginning >> 3, 1 << (beginning & 7)
+
+
 def _open_disk(folder: Path) -> Rdict:
-    """A database for look-ups of mostly unknown keys, which need not outlive the process."""
+    """A database that takes little memory and need not outlive the process."""
     table = BlockBasedOptions()
-    table.set_bloom_filter(_BLOOM_BITS, block_based=False)
     table.set_block_cache(Cache(_BLOCK_CACHE))
     options = Options(raw_mode=True)
     options.create_if_missing(True)

@@ -67,6 +67,8 @@ def encode_verdict(verdict: Verdict) -> bytes:
             "duplicates": state.duplicates,
             "received_at": verdict.received_at,
             "document": verdict.document,
+            "subject": verdict.subject,
+            "decided": verdict.decided,
             "submission": verdict.submission_id,
             "platform": verdict.platform,
             "origin": None if verdict.origin is None else [*verdict.origin],

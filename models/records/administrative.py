@@ -39,6 +39,7 @@ class AdministrativeAction(Record):
     source = OWN
     decided = "JDRQ"
     subject = "XDR_MC"
+    subject_kind = "XDR_LB"
     document = "WSH"
     about: ClassVar = SubjectFields.of("")
 

@@ -156,6 +156,8 @@ class Record(BaseModel):
     """Field of the day from which the window counts."""
     subject: ClassVar[str]
     """Field of the name of whom the record is about."""
+    subject_kind: ClassVar[str | None] = None
+    """Field that tells a natural person from an organisation, if the category has one."""
     document: ClassVar[str | None] = None
     """Field of the document number, if the category has one."""
     natural_key: ClassVar[tuple[str, ...]] = ()

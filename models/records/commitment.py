@@ -26,6 +26,7 @@ class Commitment(Record):
     source = COMMITMENT_STANDARD
     decided = "commitmentDate"
     subject = "subjectName"
+    subject_kind = "subjectCategory"
     natural_key = ("code",)
     rules: ClassVar = (not_before("commitmentValidity", "commitmentDate", "承诺作出日期"),)
 

@@ -24,6 +24,7 @@ class Licence(Record):
     source = FIELD_LISTS
     decided = "XK_JDRQ"
     subject = "XK_XDR_MC"
+    subject_kind = "XK_XDR_LB"
     document = "XK_WSH"
     about: ClassVar = SubjectFields.of("XK_")
     rules: ClassVar = (not_before("XK_YXQZI", "XK_YXQZ", "有效期自"),)

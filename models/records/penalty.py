@@ -52,6 +52,7 @@ class Penalty(Record):
     source = FIELD_LISTS
     decided = "CF_JDRQ"
     subject = "CF_XDR_MC"
+    subject_kind = "CF_XDR_LB"
     document = "CF_WSH"
     about: ClassVar = SubjectFields.of("CF_")
     rules: ClassVar = (

@@ -35,6 +35,7 @@ class Grading(Record):
     source = PROJECT
     decided = "PJRQ"
     subject = "ZT_MC"
+    subject_kind = "ZT_LB"
     natural_key = ("ZT_MC", "PJ_MC", "PJ_ND")
     rules: ClassVar = (not_before("YXQZ", "PJRQ", "评价日期"),)
 
@@ -58,6 +59,7 @@ class Basic(Record):
     source = PROJECT
     decided = "BGRQ"
     subject = "ZT_MC"
+    subject_kind = "ZT_LB"
     natural_key = ("ZT_MC", "ZT_DM", "BGRQ")
     rules: ClassVar = (not_before("BGRQ", "CLRQ", "成立日期"),)
 
@@ -81,6 +83,7 @@ class JointCase(Record):
     source = PROJECT
     decided = "SSRQ"
     subject = "ZT_MC"
+    subject_kind = "ZT_LB"
     natural_key = ("ZT_MC", "AL_SX", "SSRQ")
     rules: ClassVar = (
         required_when(

@@ -16,6 +16,7 @@ from models.identity import (
     is_resident_id,
     keyed_digest,
     mask_id,
+    mask_name,
     mask_personal,
     resident_id_check_digit,
 )
@@ -294,3 +295,8 @@ texts = st.lists(st.text(st.characters(exclude_categories=()), max_size=4), min_
 @given(texts, texts)
 def test_different_parts_have_different_digests(first: list[str], second: list[str]) -> None:
     assert (keyed_digest(b"k", *first) == keyed_digest(b"k", *second)) == (first == second)
+
+
+@pytest.mark.parametrize(("name", "masked"), [("李秀英", "李**"), ("王", "王"), ("", "")])
+def test_a_name_keeps_its_first_character(name: str, masked: str) -> None:
+    assert mask_name(name) == masked

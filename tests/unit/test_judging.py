@@ -225,3 +225,14 @@ def test_judging_is_a_function_and_counts_every_delivery_once(
     versions = sum(state.version for state in one.states.values())
     duplicates = sum(state.duplicates for state in one.states.values())
     assert versions + duplicates == accepted
+
+
+def test_a_verdict_lets_people_find_the_record_and_masks_a_person(monitor: Monitor) -> None:
+    company = monitor.submit(delivery())
+    assert (company.document, company.subject, company.decided) == (
+        "武夏行审许〔2022〕12号",
+        "武汉市江夏区宏达建材有限公司",
+        date(2022, 6, 1),
+    )
+    person = monitor.submit(delivery(XK_XDR_MC="李秀英", XK_XDR_LB="自然人"))
+    assert person.subject == "李**"

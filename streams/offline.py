@@ -90,6 +90,7 @@ HELD_STATES: Final = 50_000
 
 _MEMTABLE: Final = 8 << 20
 _BLOCK_CACHE: Final = 16 << 20
+_BLOOM_BITS: Final = 10
 _SPILLED_BITS: Final = 26
 
 
@@ -164,6 +165,7 @@ def _place(key: bytes) -> tuple[int, int]:
 def _open_disk(folder: Path) -> Rdict:
     """A database that takes little memory and need not outlive the process."""
     table = BlockBasedOptions()
+    table.set_bloom_filter(_BLOOM_BITS, block_based=False)
     table.set_block_cache(Cache(_BLOCK_CACHE))
     options = Options(raw_mode=True)
     options.create_if_missing(True)

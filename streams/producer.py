@@ -51,7 +51,11 @@ class LogWriter:
         Raises:
             KafkaError: the broker cannot be reached.
         """
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except KafkaError:
+            await self._producer.stop()
+            raise
 
     async def stop(self) -> None:
         """Write what is under way and disconnect."""

@@ -132,11 +132,26 @@ async def ensure_topics(settings: Settings, topics: tuple[Topic, ...]) -> set[st
                 raise TopicError(
                     f"无法创建主题 {name}：{for_code(code).__name__}，请检查消息服务的权限和配置"
                 )
-        if existing := [topic for topic in topics if topic.name not in made]:
-            faults = await _faults(admin, existing)
-            if faults:
-                raise TopicError("\n".join(faults))
+        faults = await _faults(admin, [topic for topic in topics if topic.name not in made])
+        if faults:
+            raise TopicError("\n".join(faults))
         return made
+
+
+async def topic_faults(settings: Settings, topics: tuple[Topic, ...]) -> list[str]:
+    """What is wrong with the topics, each in a Chinese line; makes none.
+
+    Raises:
+        KafkaError: the broker could not be reached.
+    """
+    async with _admin(settings) as admin:
+        there = set(await admin.list_topics())
+        missing = [
+            f"主题 {topic.name} 还没有，启动 xinshao worker 时会建立"
+            for topic in topics
+            if topic.name not in there
+        ]
+        return missing + await _faults(admin, [topic for topic in topics if topic.name in there])
 
 
 async def log_epoch(settings: Settings, topic: str) -> int:
@@ -175,6 +190,8 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
 
 
 async def _faults(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[str]:
+    if not topics:
+        return []  # asked about none, the broker would describe all
     described = {
         found["topic"]: len(found["partitions"])
         for found in await admin.describe_topics([topic.name for topic in topics])

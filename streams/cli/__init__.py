@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 findings, 2 usage or failure, 130 interrupted, 141 nobody 
 any more. A verb imports what it needs when it is called, so that the others start fast.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -13,7 +14,9 @@ import typer
 
 from streams.cli.deadline import deadline
 from streams.cli.demo import demo
+from streams.cli.doctor import doctor
 from streams.cli.judge import judge
+from streams.cli.rejects import rejects
 from streams.cli.simulate import simulate
 from streams.cli.terminal import Failure, stderr
 from streams.cli.worker import worker
@@ -32,9 +35,11 @@ _VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (simulate, "生成重现某月已公布通报的报送数据"),
     (demo, "演示：不需任何服务，重放 2022 年 6 月并与公布的数字对照"),
     (worker, "运行研判进程"),
+    (doctor, "检查：什么连得上、配得对、落后多少"),
 )
 for _verb, _help in _VERBS:
     app.command(help=_help)(_verb)
+app.add_typer(rejects, name="rejects")
 
 
 def main() -> NoReturn:
@@ -44,6 +49,8 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run a verb; its exit code. Whatever is foreseeable is told in one Chinese line on stderr."""
+    # What libraries log is for operators; `worker` asks for it.
+    logging.basicConfig(level=logging.CRITICAL)
     command = typer.main.get_command(app)
     try:
         with command.make_context("xinshao", arguments) as context:

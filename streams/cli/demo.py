@@ -1,7 +1,6 @@
 """`xinshao demo`: the embedded stack with a published month in it."""
 
 import asyncio
-import logging
 import webbrowser
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -47,7 +46,6 @@ def demo(
     from streams.topics import TopicError
     from streams.worker import WorkerError
 
-    logging.basicConfig(level=logging.ERROR)
     try:
         plan = Plan.of_month(MONTH, Decimal(scale))
     except InvalidOperation:

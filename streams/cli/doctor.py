@@ -1,0 +1,34 @@
+"""`xinshao doctor`: what is reachable, configured, behind."""
+
+import asyncio
+import sys
+
+import typer
+
+from streams.cli.options import AsJson
+from streams.cli.terminal import FINDINGS, Failure, stdout
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check the registry, the settings, the broker, its topics and the worker."""
+    import orjson
+
+    from streams.doctor import examine
+    from streams.settings import SettingsError, load_settings
+
+    try:
+        findings = asyncio.run(examine(load_settings()))
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+    if as_json:
+        for finding in findings:
+            sys.stdout.buffer.write(
+                orjson.dumps(finding.as_json(), option=orjson.OPT_APPEND_NEWLINE)
+            )
+    else:
+        out = stdout()
+        for finding in findings:
+            mark, style = ("✓", "green") if finding.fine else ("✗", "red")
+            out.print(f"{mark} {finding.check}：{finding.said}", style=style, soft_wrap=True)
+    if not all(finding.fine for finding in findings):
+        raise typer.Exit(FINDINGS)

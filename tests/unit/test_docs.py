@@ -1,0 +1,48 @@
+"""The documents say what the code does."""
+
+import re
+from pathlib import Path
+
+from models.records import SCHEMAS
+from models.rules import REQUIRED, TYPE, Severity
+from streams.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_every_rule_is_in_the_rules_with_its_severity() -> None:
+    rules = {
+        rule.id: rule.severity
+        for schema in SCHEMAS.values()
+        for rule in (*schema.rules, *(r for item in schema.items.values() for r in item.rules))
+    }
+    rules |= {REQUIRED.id: Severity.ERROR, TYPE.id: Severity.ERROR}
+    text = (DOCS / "rules.md").read_text("utf-8")
+    listed = dict(re.findall(r"^\| `([a-z-]+)` \|.*\| (error|warning) \|", text, re.MULTILINE))
+    assert listed == {name: severity.value for name, severity in rules.items()}
+
+
+def test_every_refusal_is_in_the_rules() -> None:
+    root = DOCS.parent
+    sources = [*(root / "models").rglob("*.py"), *(root / "streams").glob("*.py")]
+    raised = {
+        rule
+        for source in sources
+        for rule in re.findall(r'raise Unreadable\(\s*"([a-z-]+)"', source.read_text("utf-8"))
+    }
+    text = (DOCS / "rules.md").read_text("utf-8")
+    assert raised
+    assert {rule for rule in raised if f"`{rule}`" not in text} == set()
+
+
+def test_every_setting_is_in_the_operations() -> None:
+    text = (DOCS / "operations.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `XINSHAO_([A-Z_]+)` \|", text, re.MULTILINE))
+    assert documented == {name.upper() for name in Settings.model_fields} | {"FILE"}
+
+
+def test_every_metric_is_in_the_operations() -> None:
+    source = (DOCS.parent / "streams/metrics.py").read_text("utf-8")
+    text = (DOCS / "operations.md").read_text("utf-8")
+    names = set(re.findall(r'"(xinshao_[a-z_]+)"', source))
+    assert {name for name in names if f"`{name}" not in text} == set()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,11 +18,20 @@ from pydantic_settings import (
 DEPLOY: Final = Path(__file__).resolve().parents[1] / "deploy"
 """The deploy folder that came with this program."""
 
+LONGEST_KEY: Final = 64
+"""Bytes of an identity key: BLAKE2b takes no more (RFC 7693)."""
+
 _ENV: Final = "XINSHAO_"
 
 
 class SettingsError(ValueError):
     """A setting is missing or wrong; the message says which, in Chinese, without its value."""
+
+
+def _fits_digest(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value().encode()) > LONGEST_KEY:
+        raise ValueError(f"最长 {LONGEST_KEY} 字节")
+    return key
 
 
 class Settings(BaseSettings):
@@ -55,7 +64,7 @@ class Settings(BaseSettings):
     """How often tallies are published and offsets committed."""
     keep_months: Annotated[int, Field(ge=2)] = 25
     """Record state older than this many months is forgotten; a later version would look new."""
-    identity_key: SecretStr = SecretStr("")
+    identity_key: Annotated[SecretStr, AfterValidator(_fits_digest)] = SecretStr("")
     """Secret of the keyed digests (record keys, content); must never change once data is in."""
     registry: Path = DEPLOY / "registry"
     """Folder of units, platforms, contacts, thresholds, windows and calendar overrides."""

@@ -133,7 +133,8 @@ def parse_amount(text: str) -> Decimal | None:
 
 _PLACEHOLDER_WORDS = """
     无 空 暂无 没有 未知 不详 不明 待定 待补 待补充 测试 测试数据 示例 样例 略 同上 、 / //
-    null none nil nan n/a na #n/a undefined test demo x xx xxx 0000 1111 12345 123456 abc 111
+    #ref! #value! #name? #div/0! #null! #num! #n/a
+    null none nil nan n/a na undefined test demo x xx xxx 0000 1111 12345 123456 abc 111
 """
 _PLACEHOLDER_SIGNS: Final = "*＊-—_.。?？#/\\"
 _LONGEST_RUN: Final = 64

@@ -17,7 +17,7 @@ from models.submission import Origin, Submission, Unreadable, read_submission
 from streams.producer import LogWriter, Message
 from streams.settings import Settings
 from streams.source import Batch
-from streams.topics import REJECTS, SUBMISSIONS, partition_of
+from streams.topics import REJECTS, SUBMISSIONS, ingress_topic, log_epoch, partition_of
 from streams.wire import Reject, encode_submission
 
 LOG_APPEND_TIME: Final = 1
@@ -34,6 +34,12 @@ class Admission:
         self._registry = registry
         self._platform = platform
         self._writer = writer
+        self._epoch = 0
+
+    async def assigned(self, _number: int) -> None:
+        """Learn which log it is: the offsets of a topic that was made anew start again."""
+        topic = ingress_topic(self._settings, self._platform.id).name
+        self._epoch = await log_epoch(self._settings, topic)
 
     async def admit(self, batch: Batch) -> None:
         """Admit a batch; durable in submissions or rejects when it returns."""
@@ -72,7 +78,9 @@ class Admission:
             )
         submission.received_at = receipt_time(record)
         submission.platform = self._platform.id
-        submission.origin = Origin(f"{record.topic}/{record.partition}", record.offset)
+        submission.origin = Origin(
+            f"{record.topic}/{self._epoch}/{record.partition}", record.offset
+        )
         return submission
 
 

@@ -6,17 +6,19 @@ batch, write its verdicts and rejects and wait until they are durable, then upda
 publish the tallies that moved; the commit comes last.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiokafka import ConsumerRecord
 
 from models.calendar import Calendar
 from models.judging import applied, judge
 from models.registry import Registry
-from models.submission import START, Position, Submission, Unreadable, read_submission
+from models.submission import START, Origin, Position, Submission, Unreadable, read_submission
 from models.tally import Bucket, Duty, Pending, Tallies, Tally
 from models.verdict import RecordState, Verdict
 from streams.clock import Clock, months_before
@@ -37,6 +39,8 @@ from streams.wire import (
 )
 
 log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 1000
 
 
 @dataclass(slots=True)
@@ -107,7 +111,9 @@ class Judge:
         position = START
         unpublished: set[Bucket | Duty] = set()
         expired: list[bytes] = []
-        for key, state in states:
+        for count, (key, state) in enumerate(states):
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # millions take seconds, and heartbeats must go on
             if state.day < oldest:
                 expired.append(key)
                 continue
@@ -136,7 +142,7 @@ class Judge:
                 self._settings.topic(REJECTS), 0, [reject.encode() for reject in judged.rejects]
             )
         if judged.verdicts:
-            offset = await self._writer.write(
+            after = await self._writer.write(
                 self._settings.topic(VERDICTS),
                 batch.partition,
                 [
@@ -144,7 +150,10 @@ class Judge:
                     for verdict in judged.verdicts
                 ],
             )
-            partition.checkpoint = partition.checkpoint._replace(offset=offset)
+            # Where another owner wrote in between, its verdicts have not been read here: the
+            # checkpoint stays before them, and the next restore reads on from there.
+            if after - len(judged.verdicts) == partition.checkpoint.offset:
+                partition.checkpoint = partition.checkpoint._replace(offset=after)
             partition.states.put(judged.states, partition.checkpoint)
         self._metrics.judged((verdict.effect for verdict in judged.verdicts), judged.repeated)
         self._metrics.latency.observe((record.timestamp for record in batch.records), time.time())
@@ -163,6 +172,7 @@ class Judge:
         states = judged.states
         keys = {record.key for record in records if is_record_key(record.key)}
         stored = dict(zip(keys, partition.states.get(keys), strict=True))
+        origins = partition.checkpoint.origins
         for record in records:
             position = Position(partition.checkpoint.logs.submissions, record.offset)
             try:
@@ -172,7 +182,7 @@ class Judge:
                 if submission.platform:
                     seen = PlatformSeen(submission.platform)
                     partition.platforms[seen] = submission.received_at.timestamp()
-                if applied(submission, state) or self._seen(partition, submission):
+                if applied(submission, state) or _repeats(submission.origin, origins):
                     judged.repeated += 1
                     continue
                 verdict = judge(submission, state, self._registry, self._calendar)
@@ -181,6 +191,8 @@ class Judge:
                 continue
             partition.tallies.move(state, verdict.state)
             partition.position = position
+            if submission.origin is not None:
+                origins[submission.origin.log] = submission.origin.offset
             states[submission.record_key] = verdict.state
             judged.verdicts.append(verdict)
         return judged
@@ -191,17 +203,6 @@ class Judge:
         submission = read_submission(record.value or b"")
         submission.record_key = record.key
         return submission
-
-    def _seen(self, partition: JudgedPartition, submission: Submission) -> bool:
-        """Whether `admit` put it there before, and died before it could commit."""
-        origin = submission.origin
-        if origin is None:
-            return False
-        origins = partition.checkpoint.origins
-        if origin.offset <= origins.get(origin.log, -1):
-            return True
-        origins[origin.log] = origin.offset
-        return False
 
     def _unpublished(self, partition: JudgedPartition) -> list[tuple[int, Message]]:
         """What has moved since it was last asked for, as it stands now."""
@@ -227,3 +228,8 @@ class Judge:
             )
             for counted, counts in values.items()
         ]
+
+
+def _repeats(origin: Origin | None, origins: dict[str, int]) -> bool:
+    """Whether `admit` put it there before, and died before it could commit."""
+    return origin is not None and origin.offset <= origins.get(origin.log, -1)

@@ -1,6 +1,5 @@
 """Reading a partition from a point to its end, without trusting anyone's word for the end."""
 
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -36,23 +35,21 @@ async def reading(settings: Settings, group: str | None = None) -> AsyncIterator
 
 
 class Fence:
-    """A mark at the end of a partition, as of the moment it was written.
+    """The end of a partition as of the moment when a mark was written there.
 
     `latest` offsets are not to be trusted on every broker. What was durable before the mark stands
     before it; `end` is the offset after it.
     """
 
-    def __init__(self, where: TopicPartition, mark: bytes, end: int) -> None:
+    def __init__(self, where: TopicPartition, end: int) -> None:
         self.where = where
-        self._mark = mark
         self.end = end
 
     @classmethod
     async def write(cls, writer: LogWriter, topic: str, partition: int) -> "Fence":
         """Mark the end of a partition."""
-        mark = uuid.uuid4().bytes
-        end = await writer.write(topic, partition, [Message(FENCE_KEY, mark)])
-        return cls(TopicPartition(topic, partition), mark, end)
+        end = await writer.write(topic, partition, [Message(FENCE_KEY, b"")])
+        return cls(TopicPartition(topic, partition), end)
 
     async def read_up_to(
         self, consumer: AIOKafkaConsumer, begin: int | None = None
@@ -66,9 +63,11 @@ class Fence:
             await consumer.seek_to_beginning(self.where)
         else:
             consumer.seek(self.where, begin)
-        while True:
+        read = begin or 0
+        while read < self.end:
             fetched = await consumer.getmany(self.where, timeout_ms=_WAIT_MS, max_records=_AT_ONCE)
             for records in fetched.values():
+                read = records[-1].offset + 1
                 wanted = [
                     record
                     for record in records
@@ -76,7 +75,3 @@ class Fence:
                 ]
                 if wanted:
                     yield wanted
-                if any(
-                    record.key == FENCE_KEY and record.value == self._mark for record in records
-                ):
-                    return

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from pydantic_core import from_json, to_json
+
 from streams.producer import LogWriter, Message
 from streams.reader import Fence, reading
 from streams.settings import Settings
@@ -36,7 +38,8 @@ class Rejects:
 
     async def all(self, wanted: Callable[[Reject], bool] = lambda _reject: True) -> list[Reject]:
         """Every reject up to now, oldest first; one that was put back says so."""
-        found: dict[str, Reject] = {}
+        # A topic that was made anew counts its offsets anew: the time tells the places apart.
+        found: dict[tuple[str, int], Reject] = {}
         fence = await Fence.write(self._writer, self._topic, 0)
         async with reading(self._settings) as consumer:
             async for records in fence.read_up_to(consumer):
@@ -44,11 +47,12 @@ class Rejects:
                     reject = Reject.decode(record.value or b"", record.headers)
                     if reject is None:
                         continue
-                    known = found.get(reject.id)
+                    place = (reject.id, reject.timestamp_ms)
+                    known = found.get(place)
                     if known is None:
-                        found[reject.id] = reject
+                        found[place] = reject
                     elif reject.redriven:
-                        found[reject.id] = dataclasses.replace(known, redriven=True)
+                        found[place] = dataclasses.replace(known, redriven=True)
         return [reject for reject in found.values() if wanted(reject)]
 
     def returnable(self, reject: Reject) -> bool:
@@ -57,11 +61,24 @@ class Rejects:
         return not reject.redriven and reject.topic.startswith(topics)
 
     async def redrive(self, reject: Reject) -> None:
-        """Put a reject back where it came from, as it was, and mark that this was done.
+        """Put a reject back where it came from, and mark that this was done.
+
+        It is as it was, but for the origin that admission gave it: as a message of its own it is
+        no repeat of the one that was rejected.
 
         Dying between the two puts it back twice; the second is a duplicate, which counts as one.
         """
-        message = Message(reject.key, reject.value, reject.headers)
+        message = Message(reject.key, _without_origin(reject.value), reject.headers)
         await self._writer.write(reject.topic, reject.partition, [message])
         mark = dataclasses.replace(reject, value=b"", redriven=True)
         await self._writer.write(self._topic, 0, [mark.encode()])
+
+
+def _without_origin(value: bytes) -> bytes:
+    try:
+        given = from_json(value)
+    except ValueError:
+        return value
+    if not isinstance(given, dict) or "origin" not in given:
+        return value
+    return to_json({name: each for name, each in given.items() if name != "origin"})

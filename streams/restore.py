@@ -40,7 +40,7 @@ async def restore(
     """
     fence = await Fence.write(writer, settings.topic(VERDICTS), partition)
     checkpoint = states.checkpoint
-    if checkpoint is not None and (checkpoint.logs != logs or checkpoint.offset > fence.end):
+    if checkpoint is not None and (checkpoint.logs != logs or checkpoint.offset >= fence.end):
         log.warning("分区 %d 的本地检查点属于别的日志，弃用并全量重建", partition)
         states.clear()
         checkpoint = None

@@ -26,6 +26,12 @@ TALLY_PARTITIONS: Final = 4
 DAY: Final = 24 * 3600 * 1000
 """A day in milliseconds, the unit of Kafka's settings."""
 
+LARGEST: Final = 1 << 20
+"""Bytes of the largest message that a platform may send: Kafka's usual limit."""
+_LARGEST_WRITTEN: Final = 6 * LARGEST
+"""What follows from the largest must fit, or one message could stop a worker for ever: admission
+writes numbers out (1e15, four times as long), a reject tells its headers in hex."""
+
 _TOPIC_EXISTS: Final = 36
 
 _BIRTH: Final = "delete.retention.ms"
@@ -52,8 +58,9 @@ class Topic:
 
 def core_topics(settings: Settings) -> tuple[Topic, ...]:
     """The topics of the way of a record, besides the platforms' ingress topics."""
+    large = {"max.message.bytes": str(_LARGEST_WRITTEN)}
     compacted = {"cleanup.policy": "compact"}
-    kept = {"cleanup.policy": "delete"}
+    kept = {"cleanup.policy": "delete", **large}
     return (
         Topic(
             settings.topic(SUBMISSIONS),
@@ -64,7 +71,7 @@ def core_topics(settings: Settings) -> tuple[Topic, ...]:
         Topic(
             settings.topic(VERDICTS),
             settings.partitions,
-            compacted,
+            compacted | large,
             # A paused worker's stale verdict may be the last of its key: the newer one before it
             # must live until every reader has seen it.
             {"min.compaction.lag.ms": str(DAY)},
@@ -89,7 +96,11 @@ def ingress_topic(settings: Settings, platform: str) -> Topic:
     return Topic(
         settings.topic(f"{INGRESS}.{platform}"),
         settings.partitions,
-        {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"},
+        {
+            "cleanup.policy": "delete",
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(LARGEST),
+        },
         {"retention.ms": str(settings.submissions_retention_days * DAY)},
     )
 
@@ -162,10 +173,20 @@ async def log_epoch(settings: Settings, topic: str) -> int:
         KafkaError: the broker could not be reached.
     """
     async with _admin(settings) as admin:
-        found = (await _configs(admin, [topic])).get(topic, {}).get(_BIRTH)
-    if found is None:
-        raise TopicError(f"主题 {topic} 没有纪元标记（{_BIRTH}），不是由信哨创建的；请删去后重启")
-    return int(found)
+        epoch = _epoch((await _configs(admin, [topic])).get(topic, {}))
+    if epoch is None:
+        raise TopicError(_no_epoch(topic))
+    return epoch
+
+
+def _epoch(configs: Mapping[str, str]) -> int | None:
+    found = configs.get(_BIRTH)
+    # Kafka tells its default, a day, where nobody set it.
+    return None if found in (None, str(DAY)) else int(found)
+
+
+def _no_epoch(topic: str) -> str:
+    return f"主题 {topic} 没有纪元标记（{_BIRTH}），不是由信哨创建的；请删去后重启"
 
 
 @asynccontextmanager
@@ -205,6 +226,8 @@ async def _faults(admin: AIOKafkaAdminClient, topics: list[Topic]) -> list[str]:
                 "分区数定下后不能改，请把 XINSHAO_PARTITIONS 改回原值，或换一个 XINSHAO_NAMESPACE"
             )
         found = configs.get(topic.name, {})
+        if _epoch(found) is None:
+            faults.append(_no_epoch(topic.name))
         faults.extend(
             f"主题 {topic.name} 的 {setting} 是 {found.get(setting, '默认值')}，应为 {value}："
             f"请用 kafka-configs 把它改为 {value} 后再启动"

@@ -156,16 +156,16 @@ def _assemble(
 
     admitting = []
     for platform in platforms:
-        topic = ingress_topic(settings, platform.id).name
+        admission = Admission(settings, registry, platform, writer)
         source = RecordSource(
             app,
-            topic,
+            ingress_topic(settings, platform.id).name,
             group=settings.group(f"admit-{platform.id}"),
             brokers=settings.brokers,
             session_timeout=settings.session_timeout,
             commit_every=settings.commit_every,
+            on_assigned=admission.assigned,
         )
-        admission = Admission(settings, registry, platform, writer)
         _serve(app, source, f"admit-{platform.id}", admission.admit)
         admitting.append(source)
 

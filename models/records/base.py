@@ -202,7 +202,6 @@ class Schema:
         self.required = frozenset(required)
         about = model.about
         self.rules = (*(about.rules() if about else ()), *model.rules)
-        self._code_of = {item.name: code for code, item in self.items.items()}
         self._mandatory = itemgetter(*required)
         # What pydantic's core and the whole-record looks of `screen` have not settled.
         settled = {"length", "code-list", PLACEHOLDER.id, CONTROL_CHARACTER.id}
@@ -218,10 +217,6 @@ class Schema:
         )
         identified = (model.document, model.subject) if model.document else model.natural_key
         self._identified = itemgetter(*identified) if len(identified) > 1 else _only(*identified)
-
-    def code_of(self, heading: str) -> str | None:
-        """The field code that a column heading names: the code itself or the Chinese name."""
-        return heading if heading in self.items else self._code_of.get(heading)
 
     def content(self, values: Mapping[str, str]) -> str:
         """All values as one text; `SEPARATOR` stands between them."""

@@ -18,11 +18,10 @@ from streams.cli.doctor import doctor
 from streams.cli.judge import judge
 from streams.cli.rejects import rejects
 from streams.cli.simulate import simulate
-from streams.cli.terminal import Failure, stderr
+from streams.cli.terminal import INTERRUPTED, Failure, stderr
 from streams.cli.worker import worker
 
 FAILED: Final = 2
-INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = 141
 
 app: Final = typer.Typer(

@@ -1,6 +1,7 @@
 """`xinshao demo`: the embedded stack with a published month in it."""
 
 import asyncio
+import signal
 import webbrowser
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from streams.cli.terminal import Failure, progress, stdout
+from streams.cli.terminal import INTERRUPTED, Failure, progress, stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,6 +56,9 @@ def demo(
     folder = data or Path(typer.get_app_dir("xinshao"))
     try:
         equal = asyncio.run(_demo(plan, folder, port, seed, once=once, browser=browser))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        stdout().print("已停止")
+        raise typer.Exit(INTERRUPTED if once else 0) from None
     except (
         BrokerUnavailableError,
         DemoError,
@@ -76,6 +80,9 @@ async def _demo(
     from streams.embedded import embedded
 
     out = stdout()
+    if (task := asyncio.current_task()) is not None:
+        # Told to end, it ends as with Ctrl-C: the broker and the feeder are stopped first.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with embedded(folder, port) as (worker, settings):
         address = f"http://{settings.host}:{settings.port}/"
         out.print(f"控制台 {address}，指标 {address}metrics，数据在 {folder}")

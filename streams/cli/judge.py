@@ -4,7 +4,7 @@ import sys
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -21,7 +21,7 @@ from streams.cli.options import (
 from streams.cli.terminal import FINDINGS, Failure, progress, stderr, stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
 
     from models.tally import Tally
@@ -146,7 +146,7 @@ class _Findings:
             )
 
     def end(self, notes: list[str]) -> None:
-        from rich.table import Table
+        from rich.table import Column, Table
 
         from models.tally import NOTHING, Tally
 
@@ -154,25 +154,22 @@ class _Findings:
         for bucket, tally in self._tallies:
             cell = (bucket.unit, bucket.category)
             counts[cell] = counts.get(cell, NOTHING).plus(tally)
-        table = Table("报送机构", "信息类别")
-        for heading in (
-            "报送",
-            "合规",
-            "合规率",
-            "及时",
-            "逾期",
-            "及时率",
-            "待补正",
-            "更正",
-            "重复",
-            "撤回",
-        ):
-            table.add_column(heading, justify="right")
+        whole = reduce(Tally.plus, counts.values(), NOTHING)
+        # A terminal has little room: what is rare has a column only where it occurs.
+        shown = [c for c in _COLUMNS if not c.rare or c.text(whole) != "0"]
+        table = Table(
+            Column("报送机构", min_width=6, overflow="fold"),
+            Column("信息类别", no_wrap=True),
+            box=None,
+            padding=(0, 1, 0, 0),
+            header_style="bold",
+        )
+        for column in shown:
+            table.add_column(column.heading, justify="right", no_wrap=True)
         for (unit, category), tally in sorted(counts.items()):
-            table.add_row(unit, category.zh, *_cells(tally))
+            table.add_row(unit, category.zh, *(column.text(tally) for column in shown))
         if len(counts) > 1:
-            table.add_section()
-            table.add_row("合计", "", *_cells(reduce(Tally.plus, counts.values())))
+            table.add_row("合计", "", *(column.text(whole) for column in shown))
         if counts:
             self._out.print(table)
         for note in notes:
@@ -188,27 +185,27 @@ class _Findings:
         self._out.print(line, style=style, soft_wrap=True)
 
 
-_COUNTS: Final = (
-    *("报送", "合规", "合规率", "及时", "逾期", "及时率"),
-    *("待补正", "更正", "重复", "撤回"),
+def _percent(rate: "Decimal | None") -> str:
+    return "—" if rate is None else str(rate)
+
+
+class _Column(NamedTuple):
+    """A column of the table of counts."""
+
+    heading: str
+    text: "Callable[[Tally], str]"
+    rare: bool = False
+
+
+_COLUMNS: Final = (
+    _Column("报送", lambda tally: str(tally.reported)),
+    _Column("合规", lambda tally: str(tally.compliant)),
+    _Column("合规率%", lambda tally: _percent(tally.compliance_rate)),
+    _Column("及时", lambda tally: str(tally.timely)),
+    _Column("逾期", lambda tally: str(tally.late), rare=True),
+    _Column("及时率%", lambda tally: _percent(tally.timeliness_rate)),
+    _Column("待补正", lambda tally: str(tally.pending)),
+    _Column("更正", lambda tally: str(tally.corrections), rare=True),
+    _Column("重复", lambda tally: str(tally.duplicates), rare=True),
+    _Column("撤回", lambda tally: str(tally.withdrawn), rare=True),
 )
-
-
-def _cells(tally: "Tally") -> list[str]:
-    """A tally's counts and rates, in the order of `_COUNTS`."""
-
-    def percent(rate: "Decimal | None") -> str:
-        return "—" if rate is None else f"{rate}%"
-
-    return [
-        str(tally.reported),
-        str(tally.compliant),
-        percent(tally.compliance_rate),
-        str(tally.timely),
-        str(tally.late),
-        percent(tally.timeliness_rate),
-        str(tally.pending),
-        str(tally.corrections),
-        str(tally.duplicates),
-        str(tally.withdrawn),
-    ]

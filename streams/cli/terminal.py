@@ -9,6 +9,9 @@ from rich.console import Console
 FINDINGS: Final = 1
 """Exit code of a run that found something to mend."""
 
+INTERRUPTED: Final = 130
+"""Exit code of a run that Ctrl-C ended."""
+
 WIDTH: Final = 160
 """Columns of tables that are printed to no terminal."""
 

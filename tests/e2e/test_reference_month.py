@@ -1,0 +1,89 @@
+"""June 2022 as a user would see it: simulated and judged from a pipe, and through the demo."""
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from models.tally import NOTHING, Duty, Tally, rate
+from models.words import Category
+from streams.simulate import Plan
+from streams.tansu import free_port
+
+SCALE = os.environ.get("XINSHAO_TEST_SCALE", "0.02")
+"""1 is the whole month: some two minutes for each of the two."""
+
+PROGRAM = (sys.executable, "-c", "from streams.cli import main; main()")
+ROOT = Path(__file__).parents[2]
+
+
+def test_simulate_piped_into_judge_equals_the_published_tables() -> None:
+    plan = Plan.of_month("2022-06", Decimal(SCALE))
+    with (
+        subprocess.Popen(
+            [*PROGRAM, "simulate", "2022-06", "--scale", SCALE, "--out", "-"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as simulate,
+        subprocess.Popen(
+            [*PROGRAM, "judge", "-", "--json"],
+            cwd=ROOT,
+            stdin=simulate.stdout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as judge,
+    ):
+        assert simulate.stdout is not None
+        assert judge.stdout is not None
+        simulate.stdout.close()
+        latest = {}
+        effects = set()
+        for line in judge.stdout:
+            verdict = json.loads(line)
+            effects.add(verdict["effect"])
+            latest[verdict["record_key"]] = verdict
+    assert simulate.returncode == 0
+    assert judge.returncode == 1  # the month has faults, as the real one had
+    assert effects == {"new", "correction", "duplicate", "withdrawn"}
+
+    tallies: dict[Duty, Tally] = {}
+    for verdict in latest.values():
+        if verdict["effect"] != "withdrawn":
+            duty = Duty(verdict["unit"], Category(verdict["category"]))
+            compliant = verdict["compliant"]
+            timely = compliant and verdict["timely"]
+            one = Tally(1, compliant, timely, compliant and not timely)
+            tallies[duty] = tallies.get(duty, NOTHING).plus(one)
+    assert {(duty.unit, duty.category): tally[:3] for duty, tally in tallies.items()} == {
+        (cell.unit, cell.category): (cell.reported, cell.compliant, cell.timely)
+        for cell in plan.cells
+    }
+
+
+def test_the_whole_month_prints_the_published_rates() -> None:
+    for cell in Plan.of_month("2022-06").cells:
+        if cell.published_compliance_rate is not None and cell.compliance_fault is None:
+            assert rate(cell.compliant, cell.reported) == cell.published_compliance_rate
+        if cell.published_timeliness_rate is not None and cell.timeliness_fault is None:
+            assert rate(cell.timely, cell.compliant) == cell.published_timeliness_rate
+
+
+def test_the_demo_ends_with_the_published_figures(tmp_path: Path) -> None:
+    demo = subprocess.run(
+        [
+            *(*PROGRAM, "demo", "--once", "--no-browser", "--scale", SCALE),
+            *("--data", str(tmp_path), "--port", str(free_port())),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "178 格" in demo.stdout
+    assert "江岸区 行政许可：合规率96.95%不可能" in demo.stdout
+    assert "Traceback" not in demo.stderr

@@ -1,6 +1,7 @@
 """The worker, assembled: sources, agents, metrics and pages in one Faust app."""
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -222,6 +223,17 @@ def _app(settings: Settings) -> faust.App:
         broker_request_timeout=max(2 * settings.session_timeout, 10.0),
         worker_redirect_stdouts=False,
     )
+
+
+def calm_garbage_collector() -> None:
+    """Collect seldom: for a process whose whole work is a worker.
+
+    What was loaded stays for good, and a record leaves no cycles behind; looking for them after
+    every few hundred objects takes a tenth of the time (docs/benchmarks.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _require_free(settings: Settings) -> None:

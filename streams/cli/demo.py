@@ -78,7 +78,9 @@ async def _demo(
 ) -> bool:
     from streams.demo import month_of, run
     from streams.embedded import embedded
+    from streams.worker import calm_garbage_collector
 
+    calm_garbage_collector()
     out = stdout()
     if (task := asyncio.current_task()) is not None:
         # Told to end, it ends as with Ctrl-C: the broker and the feeder are stopped first.

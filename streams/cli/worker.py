@@ -34,8 +34,9 @@ def worker() -> None:
 
 
 async def _work(settings: "Settings") -> None:
-    from streams.worker import working
+    from streams.worker import calm_garbage_collector, working
 
+    calm_garbage_collector()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -128,7 +128,11 @@ class PartitionStates:
         return [None if value is None else _decode(value) for value in found]
 
     def put(self, states: Mapping[bytes, RecordState], checkpoint: Checkpoint) -> None:
-        """Write states and the checkpoint that they lead to, all or nothing."""
+        """Write states and the checkpoint that they lead to, all or nothing.
+
+        Raises:
+            StateError: the disk is full or fails.
+        """
         prefix = self._prefix
         batch = WriteBatch(raw_mode=True)
         for key, state in states.items():
@@ -136,7 +140,13 @@ class PartitionStates:
         batch[prefix + _CHECKPOINT] = orjson.dumps(
             ([*checkpoint.logs], checkpoint.offset, checkpoint.origins)
         )
-        self._db.write(batch, self._unlogged)
+        self._write(batch)
+
+    def _write(self, batch: WriteBatch) -> None:
+        try:
+            self._db.write(batch, self._unlogged)
+        except Exception as error:  # rocksdict raises plain Exception
+            raise StateError("写不了状态目录：磁盘可能已满，请腾出空间后重启") from error
 
     def __iter__(self) -> Iterator[tuple[bytes, RecordState]]:
         """Every record key with its state, in no useful order.
@@ -161,7 +171,7 @@ class PartitionStates:
         batch = WriteBatch(raw_mode=True)
         for key in keys:
             batch.delete(self._prefix + key)
-        self._db.write(batch, self._unlogged)
+        self._write(batch)
 
     def clear(self) -> None:
         """Drop everything, the checkpoint first of all."""

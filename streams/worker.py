@@ -60,7 +60,10 @@ class Worker:
         try:
             await asyncio.wait((task, ended), return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise WorkerError(f"工作进程因故障停止：{self.app.crash_reason!r}")
+                reason = self.app.crash_reason
+                raise WorkerError(
+                    f"工作进程因故障停止：{type(reason).__name__}：{reason}"
+                ) from reason
             return task.result()
         finally:
             for each in (task, ended):

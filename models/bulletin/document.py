@@ -7,7 +7,7 @@ None is a blank.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from models.bulletin.figures import Month, Revision
 from models.tally import Tally
@@ -15,6 +15,9 @@ from models.words import Category, UnitKind
 
 Value: TypeAlias = int | Decimal | str | None
 """What stands in a table's cell."""
+
+LONG: Final = 20
+"""A text of more characters is running text, and no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,16 @@ class Table:
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """Each column's titles, from the top down."""
         return tuple(path for heading in self.headings for path in heading.paths)
+
+    @property
+    def running(self) -> tuple[bool, ...]:
+        """Of each column, whether it holds running text, which is not centred."""
+        return tuple(
+            any(
+                isinstance(row[column], str) and len(shown(row[column])) > LONG for row in self.rows
+            )
+            for column in range(len(self.columns))
+        )
 
     @property
     def depth(self) -> int:

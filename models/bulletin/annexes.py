@@ -1,0 +1,215 @@
+"""附件: the bulletin's tables. Zero is a blank, and so is a rate without a denominator."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from models.bulletin.document import Change, Discrepancy, Heading, Standing, Table, Value
+from models.bulletin.figures import Activity, Figures, Revision
+from models.bulletin.rankings import Measure, standings
+from models.registry import Unit
+from models.tally import NOTHING, Tally
+from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category
+
+_LONG: Final = 1.3
+_NAME: Final = 2.4
+
+
+def _rated(category: Category) -> Heading:
+    return Heading(category.zh, (Heading("数量"), Heading("合规率"), Heading("及时率")))
+
+
+HEADINGS: Final = (
+    Heading("报送机构", width=_NAME),
+    Heading(
+        "信用信息报送情况(条)",
+        (
+            Heading("总报送量", width=_LONG),
+            *(_rated(category) for category in DOUBLE_PUBLICITY),
+            *(Heading(category.zh) for category in FIVE_KINDS),
+            Heading("其他行政行为信息"),
+            Heading("分级分类评价结果"),
+            Heading("基础信息"),
+        ),
+    ),
+    Heading("信用承诺信息(条)"),
+    Heading("履约践诺信息(条)"),
+    Heading("联合奖惩案例(个)"),
+)
+"""Of annexes 1 and 2, as the annex 2 of June 2022 has them (its annex 1 lost some columns)."""
+
+PLAIN: Final = (
+    *FIVE_KINDS,
+    Category.OTHER_ACTION,
+    Category.GRADING,
+    Category.BASIC,
+    Category.COMMITMENT,
+    Category.FULFILMENT,
+    Category.JOINT_CASE,
+)
+"""The categories of the columns without rates, in the columns' order."""
+
+
+def units_table(title: str, figures: Figures, units: Iterable[Unit], *, silent: bool) -> Table:
+    """Annex 1 or 2: a row for each of the units, by total reported; level ones in registry order.
+
+    Args:
+        title: The table's title.
+        figures: The month's.
+        units: The units of one kind.
+        silent: Whether those that reported nothing have a row too.
+    """
+    totals = {
+        unit.id: figures.of(unit.id, *IN_TOTAL).reported
+        for unit in units
+        if silent or unit.id in figures.units
+    }
+    ordered = sorted(totals, key=lambda unit: totals[unit], reverse=True)
+    rows = tuple((unit, totals[unit] or None, *_counts(figures, unit)) for unit in ordered)
+    return Table(title, HEADINGS, rows)
+
+
+def _counts(figures: Figures, unit: str) -> Iterator[Value]:
+    for category in DOUBLE_PUBLICITY:
+        tally = figures.of(unit, category)
+        yield from (tally.reported or None, tally.compliance_rate, tally.timeliness_rate)
+    for category in PLAIN:
+        yield figures.of(unit, category).reported or None
+
+
+def publicity_table(title: str, activities: Iterable[Activity], example: Activity | None) -> Table:
+    """Annex 3, the example first if there is one."""
+    headings = (
+        Heading("序号", width=0.6),
+        Heading("报送单位/区", width=1.6),
+        Heading("刊发媒体", width=1.4),
+        Heading("稿件标题", width=3),
+        Heading("网址链接", width=3),
+        Heading("备注"),
+    )
+    rows: list[tuple[Value, ...]] = [] if example is None else [("例：", *example)]
+    rows += [(number, *map(_printable, activity)) for number, activity in enumerate(activities, 1)]
+    return Table(title, headings, tuple(rows))
+
+
+def _printable(text: str) -> str:
+    """The text without characters that no document can hold."""
+    return "".join(filter(str.isprintable, text))
+
+
+def _now_and_before(word: str) -> Heading:
+    return Heading(
+        word,
+        (
+            Heading("本月"),
+            Heading("上月"),
+            Heading("增减(百分点)"),
+            Heading("本月排名"),
+            Heading("上月排名"),
+            Heading("升降(位)"),
+        ),
+    )
+
+
+def changes_table(title: str, changes: Iterable[Change]) -> Table:
+    """环比: how each unit's number, rates and ranks moved since the month before."""
+    headings = (
+        Heading("报送机构", width=_NAME),
+        Heading("类别", width=_LONG),
+        Heading("数量", (Heading("本月"), Heading("上月"))),
+        _now_and_before("合规率"),
+        _now_and_before("及时率"),
+    )
+    rows = tuple(
+        (
+            change.unit,
+            change.category.zh,
+            *(count or None for count in change.reported),
+            *_moved(*change.compliance),
+            *_moved(*change.timeliness),
+        )
+        for change in changes
+    )
+    return Table(title, headings, rows)
+
+
+def _moved(now: Standing | None, before: Standing | None) -> tuple[Value, ...]:
+    points = climbed = None
+    if now is not None and before is not None:
+        points = f"{now.rate - before.rate:+.2f}" if now.rate != before.rate else "持平"
+        climbed = f"{before.rank - now.rank:+d}" if now.rank != before.rank else "持平"
+    return (
+        now and now.rate,
+        before and before.rate,
+        points,
+        now and now.rank,
+        before and before.rank,
+        climbed,
+    )
+
+
+def changes(figures: Figures, previous: Figures, units: Sequence[Unit]) -> Iterator[Change]:
+    """The change of every unit that reported something of a 双公示 category in either month."""
+    for category in DOUBLE_PUBLICITY:
+        for kind in dict.fromkeys(unit.kind for unit in units):
+            names = [unit.id for unit in units if unit.kind is kind]
+            now, before = (
+                {measure: standings(each, names, category, measure) for measure in Measure}
+                for each in (figures, previous)
+            )
+            for unit in names:
+                reported = (
+                    figures.of(unit, category).reported,
+                    previous.of(unit, category).reported,
+                )
+                if any(reported):
+                    compliance, timeliness = (
+                        (now[measure].get(unit), before[measure].get(unit)) for measure in Measure
+                    )
+                    yield Change(unit, kind, category, reported, compliance, timeliness)
+
+
+def revisions_table(title: str, revisions: Iterable[Revision]) -> Table:
+    """What later corrections moved of months published before."""
+    headings = (
+        Heading("月份"),
+        Heading("报送机构", width=_NAME),
+        Heading("类别", width=_LONG),
+        *(
+            Heading(word, (Heading("数量"), Heading("合规率"), Heading("及时率")))
+            for word in ("已公布", "修订后")
+        ),
+    )
+    rows = tuple(
+        (
+            str(revision.month),
+            revision.duty.unit,
+            revision.duty.category.zh,
+            *_three(revision.told),
+            *_three(revision.now),
+        )
+        for revision in revisions
+    )
+    return Table(title, headings, rows)
+
+
+def _three(tally: Tally) -> tuple[Value, ...]:
+    if tally.reported == NOTHING.reported:
+        return 0, None, None
+    return tally.reported, tally.compliance_rate, tally.timeliness_rate
+
+
+def comparison_table(title: str, discrepancies: Iterable[Discrepancy]) -> Table:
+    """与已公布数字的差异."""
+    headings = (
+        Heading("报送机构", width=_NAME),
+        Heading("类别", width=_LONG),
+        Heading("项目"),
+        Heading("已公布", width=_LONG),
+        Heading("本系统", width=_LONG),
+        Heading("说明", width=7),
+    )
+    rows = tuple(
+        (each.unit, each.category.zh, each.item, each.printed, each.ours, each.reason)
+        for each in discrepancies
+    )
+    return Table(title, headings, rows)

@@ -4,24 +4,39 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
+from streams.producer import LogWriter
+from streams.recover import recover
 from streams.settings import Settings, load_settings
+from streams.store import CHDB, Store
 from streams.tansu import Tansu
 from streams.worker import Worker, working
 
 SESSION_TIMEOUT = 4.0
 """Seconds. Tansu holds every join for half of it, and one machine needs no patience."""
 
+STORE: Final = "clickhouse"
+"""The folder of the store, in the folder of everything."""
+
 
 @asynccontextmanager
-async def embedded(data: Path, port: int | None = None) -> AsyncIterator[tuple[Worker, Settings]]:
+async def embedded(
+    data: Path, port: int | None = None, *, keep: bool = False
+) -> AsyncIterator[tuple[Worker, Settings]]:
     """Start the stack and stop it at the end, leaving no process behind.
 
     The broker keeps nothing over a restart, so the checkpoints in `data` are those of a log that is
-    gone: they are removed.
+    gone: they are removed. The store stays in `data`; at the end it has all that was judged.
+
+    Args:
+        data: the folder of everything.
+        port: of the pages.
+        keep: go on from what the store has; else it begins empty, and what it had is gone.
 
     Raises:
         BrokerUnavailableError: the broker cannot run here.
+        RecoverError, StoreError: the store cannot be used.
         WorkerError, StateError, RegistryError, SettingsError: as the worker says.
     """
     broker = Tansu()
@@ -33,10 +48,29 @@ async def embedded(data: Path, port: int | None = None) -> AsyncIterator[tuple[W
             session_timeout=SESSION_TIMEOUT,
             data=data / "worker",
             clock="data",
+            clickhouse=f"{CHDB}{data / STORE}",
             **({} if port is None else {"port": port}),
         )
         shutil.rmtree(settings.data / "state", ignore_errors=True)
+        if keep:
+            await _recover(settings)
+        else:
+            shutil.rmtree(data / STORE, ignore_errors=True)
         async with working(settings) as worker:
-            yield worker, settings
+            try:
+                yield worker, settings
+            finally:
+                if not worker.app.crashed:
+                    await worker.during(worker.stored())
     finally:
         await broker.stop()
+
+
+async def _recover(settings: Settings) -> None:
+    writer = LogWriter(settings)
+    await writer.start()
+    try:
+        with Store.open(settings) as store:
+            await recover(settings, store, writer)
+    finally:
+        await writer.stop()

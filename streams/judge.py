@@ -114,11 +114,13 @@ class Judge:
         for count, (key, state) in enumerate(states):
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # millions take seconds, and heartbeats must go on
+            position = max(position, state.position)
             if state.day < oldest:
                 expired.append(key)
+                if state.pending:
+                    unpublished.add(Duty(state.unit, state.category))
                 continue
             tallies.move(None, state)
-            position = max(position, state.position)
             if state.position >= committed:
                 unpublished.add(Bucket(state.unit, state.category, state.day))
                 unpublished.add(Duty(state.unit, state.category))

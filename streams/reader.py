@@ -1,6 +1,6 @@
 """Reading a partition from a point to its end, without trusting anyone's word for the end."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -14,6 +14,7 @@ FENCE_KEY: Final = b"fence"
 
 _AT_ONCE: Final = 2000
 _WAIT_MS: Final = 1000
+_END_WAIT_MS: Final = 100
 
 Records = Sequence[ConsumerRecord[bytes, bytes]]
 
@@ -32,6 +33,40 @@ async def reading(settings: Settings, group: str | None = None) -> AsyncIterator
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def read_to_end(
+    consumer: AIOKafkaConsumer, topic: str, partitions: int
+) -> AsyncIterator[Records]:
+    """All records of a topic up to the ends that its fetches tell, in runs of one partition.
+
+    `latest` offsets are not to be trusted on every broker; what a fetch tells of the end is.
+    """
+    unread = {TopicPartition(topic, number) for number in range(partitions)}
+    consumer.assign(unread)
+    await consumer.seek_to_beginning(*unread)
+    while unread:
+        fetched = await consumer.getmany(timeout_ms=_END_WAIT_MS, max_records=_AT_ONCE)
+        for records in fetched.values():
+            yield records
+        for where in [*unread]:
+            end = consumer.highwater(where)
+            if end is not None and await consumer.position(where) >= end:
+                unread.remove(where)
+
+
+async def ends(consumer: AIOKafkaConsumer, topic: str, begins: Mapping[int, int]) -> dict[int, int]:
+    """The ends of a topic's partitions, found by fetching from these offsets on."""
+    found: dict[int, int] = {}
+    consumer.assign([TopicPartition(topic, number) for number in begins])
+    for number, begin in begins.items():
+        consumer.seek(TopicPartition(topic, number), begin)
+    while len(found) < len(begins):
+        await consumer.getmany(timeout_ms=_END_WAIT_MS, max_records=_AT_ONCE)
+        for number in begins:
+            if (end := consumer.highwater(TopicPartition(topic, number))) is not None:
+                found[number] = end
+    return found
 
 
 class Fence:

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     # --- judging -----------------------------------------------------------------------------
     batch_records: Annotated[int, Field(ge=1, le=5000)] = 500
     """Submissions judged in one go: more is faster, and holds the event loop longer."""
-    commit_every: Annotated[float, Field(ge=0)] = 0.5
+    commit_every: Annotated[float, Field(ge=0)] = 2.0
     """How often tallies are published and offsets committed."""
     keep_months: Annotated[int, Field(ge=2)] = 25
     """Record state older than this many months is forgotten; a later version would look new."""
@@ -70,6 +70,29 @@ class Settings(BaseSettings):
     """Folder of units, platforms, contacts, thresholds, windows and calendar overrides."""
     data: Path = Path("data")
     """Folder of this worker's local checkpoints; may be lost, costs a full restore then."""
+
+    # --- the store ---------------------------------------------------------------------------
+    clickhouse: Annotated[str, Field(pattern=r"^(|https?://[^/@]+|chdb:.+)$")] = ""
+    """Where everything judged is kept: http://host:8123, https://host:8443, or chdb:FOLDER for the
+    engine inside the process. Empty: nowhere."""
+    clickhouse_database: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = "xinshao"
+    """The database; it is made where it is missing."""
+    clickhouse_user: str = "default"
+    """The server's user. It needs to create, alter, insert and select in the database."""
+    clickhouse_password: SecretStr = SecretStr("")
+    """That user's password."""
+    clickhouse_replicated: bool = False
+    """Replicated tables, in a Replicated database: for a cluster with Keeper."""
+    clickhouse_timeout: Annotated[float, Field(ge=1)] = 30.0
+    """How long a server may take to answer."""
+    sink_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """The most rows of one insert."""
+    sink_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """A smaller insert waits until this long after the partition's last one."""
+    store_months: Annotated[int, Field(ge=0)] = 0
+    """Records and tallies go from the store after so many months; 0: never."""
+    audit_months: Annotated[int, Field(ge=0)] = 0
+    """The audit of submissions and the rejects go after so many months; 0: never."""
 
     # --- watching ----------------------------------------------------------------------------
     host: str = "127.0.0.1"

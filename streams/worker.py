@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import faust
@@ -26,6 +27,7 @@ from streams.producer import LogWriter
 from streams.registry import load_calendar, load_registry
 from streams.rollup import Rollup
 from streams.settings import Settings
+from streams.sink import FETCH_BYTES, STORED, Sink, SinkMetrics, sink_group
 from streams.source import Batch, RecordSource
 from streams.state import StateStore
 from streams.topics import REJECTS, SUBMISSIONS, TALLIES, core_topics, ensure_topics, ingress_topic
@@ -48,6 +50,12 @@ class Worker:
     judging: RecordSource
     rollup: Rollup
     clock: Clock
+    sink: Sink | None
+
+    async def stored(self) -> None:
+        """Wait until all that is in the log now is in the store, where there is one."""
+        if self.sink is not None:
+            await self.sink.drained()
 
     async def during(self, job: Coroutine[None, None, Result]) -> Result:
         """Work until the job is done; what it returns or raises.
@@ -108,6 +116,8 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
                 yield worker
             finally:
                 await worker.app.stop()
+                if worker.sink is not None:
+                    await worker.sink.close()
         finally:
             store.close()
     finally:
@@ -173,6 +183,24 @@ def _assemble(
         _serve(app, source, f"admit-{platform.id}", admission.admit)
         admitting.append(source)
 
+    sink = None
+    sinking = []
+    if settings.clickhouse:
+        sink = Sink(settings, writer, SinkMetrics(metrics.registry))
+        for name, rows_of in STORED.items():
+            source = RecordSource(
+                app,
+                settings.topic(name),
+                group=settings.group(sink_group(name)),
+                brokers=settings.brokers,
+                batch_records=settings.sink_rows,
+                session_timeout=settings.session_timeout,
+                commit_every=settings.commit_every,
+                partition_fetch_bytes=FETCH_BYTES,
+            )
+            _serve(app, source, sink_group(name), partial(sink.store, rows_of), concurrency=4)
+            sinking.append(source)
+
     # Of low volume, and only watched: an ordinary Faust topic.
     @app.agent(app.topic(settings.topic(REJECTS), value_serializer="raw"), name="rejects")
     async def watch_rejects(rejects: StreamT[bytes]) -> None:
@@ -185,11 +213,12 @@ def _assemble(
 
     sources = (judging, tallying, *admitting)
     metrics.registry.register(UnitCollector(rollup, calendar, clock))
-    metrics.registry.register(SourceCollector(sources))
+    metrics.registry.register(SourceCollector((*sources, *sinking)))
     metrics.registry.register(StateCollector(store))
+    # A store that is away is no reason to restart the judge.
     add_pages(app, metrics.registry, Health(sources, settings.stuck_after))
     add_console(app, rollup, clock)
-    return Worker(app, judging, rollup, clock)
+    return Worker(app, judging, rollup, clock, sink)
 
 
 def _serve(

@@ -12,11 +12,14 @@ from typing import Final, NoReturn
 
 import typer
 
+from streams.cli.bulletin import bulletin
 from streams.cli.deadline import deadline
 from streams.cli.demo import demo
 from streams.cli.doctor import doctor
 from streams.cli.judge import judge
+from streams.cli.reconcile import reconcile
 from streams.cli.rejects import rejects
+from streams.cli.restore import restore
 from streams.cli.simulate import simulate
 from streams.cli.terminal import INTERRUPTED, Failure, stderr
 from streams.cli.worker import worker
@@ -35,6 +38,9 @@ _VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (demo, "演示：不需任何服务，重放 2022 年 6 月并与公布的数字对照"),
     (worker, "运行研判进程"),
     (doctor, "检查：什么连得上、配得对、落后多少"),
+    (bulletin, "生成某月通报：json、docx、xlsx、html"),
+    (reconcile, "核对：实时统计、数据库统计与由信息清点的是否一致"),
+    (restore, "由数据库恢复空的消息服务"),
 )
 for _verb, _help in _VERBS:
     app.command(help=_help)(_verb)

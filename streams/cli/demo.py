@@ -40,9 +40,11 @@ def demo(
 
     from models.registry import RegistryError
     from streams.demo import DemoError
+    from streams.recover import RecoverError
     from streams.settings import SettingsError
     from streams.simulate import Plan
     from streams.state import StateError
+    from streams.store import StoreError
     from streams.tansu import BrokerUnavailableError
     from streams.topics import TopicError
     from streams.worker import WorkerError
@@ -63,9 +65,11 @@ def demo(
         BrokerUnavailableError,
         DemoError,
         KafkaError,
+        RecoverError,
         RegistryError,
         SettingsError,
         StateError,
+        StoreError,
         TopicError,
         WorkerError,
     ) as error:

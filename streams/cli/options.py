@@ -12,6 +12,7 @@ from streams.cli.terminal import Failure
 if TYPE_CHECKING:
     from models.calendar import Calendar
     from models.registry import Registry
+    from streams.settings import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="输出JSON，供程序读取")]
 InCategory = Annotated[
@@ -85,3 +86,30 @@ def unit_of(name: str | None, registry: "Registry") -> str | None:
     if unit is None:
         raise Failure(f"报送机构“{name}”不在登记册中，请核对名称")
     return unit.id
+
+
+def store_settings(data: Path | None) -> "Settings":
+    """Settings with a store: the embedded stack's in `data`, else the configured one.
+
+    Without either it is that of the user's data folder, where `demo` keeps its own.
+
+    Raises:
+        Failure: there is no store.
+    """
+    from streams.embedded import STORE
+    from streams.settings import SettingsError, load_settings
+    from streams.store import CHDB
+
+    try:
+        settings = load_settings()
+        if data is None and settings.clickhouse:
+            return settings
+        folder = (data or Path(typer.get_app_dir("xinshao"))) / STORE
+        if not folder.is_dir():
+            raise Failure(
+                f"{folder.parent} 里没有数据库（{STORE} 文件夹）：请核对 --data，"
+                "或设置 XINSHAO_CLICKHOUSE，或先运行 xinshao demo"
+            )
+        return load_settings(clickhouse=f"{CHDB}{folder}")
+    except SettingsError as error:
+        raise Failure(str(error)) from None

@@ -1,0 +1,101 @@
+"""`xinshao reconcile MONTH`: every difference between live tallies, the store and its records."""
+
+import asyncio
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from streams.cli.options import AsJson, store_settings
+from streams.cli.terminal import FINDINGS, Failure, stdout
+
+if TYPE_CHECKING:
+    from models.tally import Tally
+    from streams.reconcile import Difference
+    from streams.settings import Settings
+
+PATIENCE: Final = 10.0
+"""Seconds that a moving stream has to come together."""
+
+_KEYS_SHOWN: Final = 20
+
+
+def reconcile(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="月份，如 2022-06")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="读取演示的数据文件夹，不需任何服务"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare live tallies, stored tallies and a recount from the records of a month."""
+    import orjson
+    from aiokafka.errors import KafkaError
+
+    from streams.store import StoreError
+
+    try:
+        first = date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise Failure(f"“{month}”不是月份，请按 2022-06 的样式填写") from None
+    try:
+        asked, found = asyncio.run(
+            _reconcile(first, store_settings(data), embedded=data is not None)
+        )
+    except StoreError as error:
+        raise Failure(str(error)) from error
+    except KafkaError as error:
+        raise Failure(
+            f"读不了消息服务（{type(error).__name__}），请检查 XINSHAO_BROKERS"
+        ) from error
+    if as_json:
+        for difference in found:
+            sys.stdout.buffer.write(
+                orjson.dumps(difference.as_json(), option=orjson.OPT_APPEND_NEWLINE)
+            )
+    else:
+        _tell(month, found, live=asked)
+    if found:
+        raise typer.Exit(FINDINGS)
+
+
+async def _reconcile(
+    month: date, settings: "Settings", *, embedded: bool
+) -> "tuple[bool, list[Difference]]":
+    from streams.reconcile import reconcile
+    from streams.store import Store
+    from streams.tansu import serves
+
+    live = not embedded and any([await serves(address) for address in settings.brokers.split(",")])
+    with Store.open(settings) as store:
+        log = settings if live else None
+        return live, await reconcile(month, store, log, PATIENCE if live else 0.0)
+
+
+def _tell(month: str, found: "list[Difference]", *, live: bool) -> None:
+    out = stdout()
+    ways = "实时统计、数据库统计、由信息清点" if live else "数据库统计、由信息清点"
+    if not live:
+        out.print("没有对照实时统计：未连消息服务")
+    if not found:
+        out.print(f"{month}：{ways}全部一致", style="green")
+    for difference in found:
+        unit, category, day = difference.bucket
+        figures = [("数据库统计", difference.stored), ("由信息清点", difference.counted)]
+        if difference.live is not None:
+            figures.insert(0, ("实时统计", difference.live))
+        out.print(
+            f"不同：{unit} {category.zh} {day}：" + "；".join(_figures(*each) for each in figures),
+            style="red",
+            soft_wrap=True,
+        )
+        for key in difference.records[:_KEYS_SHOWN]:
+            out.print(f"  信息键 {key}")
+        if len(difference.records) > _KEYS_SHOWN:
+            out.print(f"  ……共 {len(difference.records)} 条，全部见 --json")
+
+
+def _figures(name: str, tally: "Tally") -> str:
+    return f"{name} 报送/合规/及时 {tally.reported}/{tally.compliant}/{tally.timely}"

@@ -1,0 +1,55 @@
+"""`xinshao restore`: record state into an empty broker, from the store."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from streams.cli.options import AsJson
+from streams.cli.terminal import Failure, progress, stderr, stdout
+
+if TYPE_CHECKING:
+    from streams.recover import Recovered
+    from streams.settings import Settings
+
+
+def restore(as_json: AsJson = False) -> None:
+    """Write what the store knows of every record into an empty broker. No worker may run."""
+    import orjson
+    from aiokafka.errors import KafkaError
+
+    from streams.recover import RecoverError
+    from streams.settings import SettingsError, load_settings
+    from streams.store import StoreError
+    from streams.topics import TopicError
+
+    try:
+        with progress(stderr(), "恢复") as show:
+            recovered = asyncio.run(_restore(load_settings(), show))
+    except (SettingsError, StoreError, TopicError, RecoverError) as error:
+        raise Failure(str(error)) from error
+    except KafkaError as error:
+        raise Failure(
+            f"连不上消息服务（{type(error).__name__}），请检查 XINSHAO_BROKERS"
+        ) from error
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(recovered._asdict(), option=orjson.OPT_APPEND_NEWLINE))
+    else:
+        stdout().print(
+            f"已恢复 {recovered.records:,} 条信息、{recovered.tallies:,} 项统计，"
+            "现在可以启动 xinshao worker"
+        )
+
+
+async def _restore(settings: "Settings", show: Callable[[float], None]) -> "Recovered":
+    from streams.producer import LogWriter
+    from streams.recover import recover
+    from streams.store import Store
+
+    with Store.open(settings) as store:
+        writer = LogWriter(settings)
+        await writer.start()
+        try:
+            return await recover(settings, store, writer, show)
+        finally:
+            await writer.stop()

@@ -1,0 +1,355 @@
+"""The judge's promise, held against the oracle over every interleaving that hypothesis can find.
+
+No broker: the log is lists in memory, and a worker stops at each write until it is told to go on.
+So it can die before, in the middle of and after every write; lose the end of its local checkpoint;
+be paused, replaced, and then write what it still held; and take its partition over again.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from models.verdict import RecordState
+from streams import judge as judging
+from streams import restore as restoring
+from streams.clock import DataClock
+from streams.judge import Judge
+from streams.metrics import WorkerMetrics
+from streams.producer import LogWriter, Message
+from streams.settings import DEPLOY, Settings
+from streams.source import Batch
+from streams.state import Checkpoint, StateStore
+from streams.topics import REJECTS, SUBMISSIONS, TALLIES, VERDICTS
+from tests.oracle import (
+    Deliveries,
+    Record,
+    calendar_of,
+    judged_by_oracle,
+    keyed,
+    registry_of,
+    told_by_stream,
+)
+from tests.samples import delivery
+
+SETTINGS = Settings(namespace="model", partitions=1, registry=DEPLOY / "registry")
+EPOCH = 7
+
+
+class Log:
+    """Every topic, by full name and partition, and what the group has committed."""
+
+    def __init__(self) -> None:
+        self.topics: dict[tuple[str, int], list[Record]] = {}
+        self.committed = 0
+
+    def append(self, topic: str, partition: int, messages: Iterable[Message]) -> int:
+        records = self.topics.setdefault((topic, partition), [])
+        for key, value, headers in messages:
+            records.append(
+                ConsumerRecord(
+                    topic, partition, len(records), 0, 0, key, value, None, -1, -1, tuple(headers)
+                )
+            )
+        return len(records)
+
+    def of(self, name: str) -> list[Record]:
+        topic = SETTINGS.topic(name)
+        return [*itertools.chain(*(log for (at, _), log in self.topics.items() if at == topic))]
+
+    @asynccontextmanager
+    async def reading(self, settings: Settings, group: str) -> AsyncIterator[AIOKafkaConsumer]:
+        yield cast("AIOKafkaConsumer", Reader(self))
+
+
+class Reader:
+    """What a restore asks of a consumer."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._next = 0
+
+    def assign(self, where: Sequence[TopicPartition]) -> None:
+        pass
+
+    async def committed(self, where: TopicPartition) -> int:
+        return self._log.committed
+
+    async def seek_to_beginning(self, where: TopicPartition) -> None:
+        self._next = 0
+
+    def seek(self, where: TopicPartition, offset: int) -> None:
+        self._next = offset
+
+    async def getmany(
+        self, where: TopicPartition, **options: Any
+    ) -> dict[TopicPartition, list[Record]]:
+        records = self._log.topics[where.topic, where.partition][self._next :][:3]
+        assert records, "a restore waits for what will never come"
+        self._next += len(records)
+        return {where: records}
+
+
+class Writer:
+    """Appends nothing before it is let; fences pass, the partition is not served meanwhile."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.waiting: tuple[str, int, Sequence[Message], asyncio.Event] | None = None
+        self.free = True
+
+    async def write(self, topic: str, partition: int, messages: Sequence[Message]) -> int:
+        if not self.free:
+            allowed = asyncio.Event()
+            self.waiting = (topic, partition, messages, allowed)
+            await allowed.wait()
+            self.waiting = None
+        return self._log.append(topic, partition, messages)
+
+    async def write_all(self, topic: str, keyed: Iterable[tuple[int, Message]]) -> None:
+        for partition, message in keyed:
+            self._log.append(topic, partition, [message])
+
+
+class States:
+    """A worker's local state: what a crash leaves of it is whole batches from the beginning."""
+
+    def __init__(self) -> None:
+        self.puts: list[tuple[dict[bytes, RecordState], Checkpoint]] = []
+
+    def partition(self, number: int) -> "States":
+        return self
+
+    def _all(self) -> dict[bytes, RecordState]:
+        return {key: state for states, _ in self.puts for key, state in states.items()}
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        return self.puts[-1][1] if self.puts else None
+
+    def get(self, keys: Iterable[bytes]) -> list[RecordState | None]:
+        found = self._all()
+        return [found.get(key) for key in keys]
+
+    def put(self, states: Mapping[bytes, RecordState], checkpoint: Checkpoint) -> None:
+        saved = checkpoint._replace(origins={**checkpoint.origins})
+        self.puts.append(({**states}, saved))
+
+    def __iter__(self) -> Iterator[tuple[bytes, RecordState]]:
+        return iter(self._all().items())
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        assert not [*keys], "nothing is so old"
+
+
+class Worker:
+    """A judge with its own writer and local state, and what its source knows."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.states = States()
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew, as a new process does on the same disk."""
+        self.writer = Writer(self._log)
+        self.judge = Judge(
+            SETTINGS,
+            registry_of(SETTINGS.registry),
+            calendar_of(SETTINGS.registry),
+            cast("StateStore", self.states),
+            cast("LogWriter", self.writer),
+            DataClock(),
+            WorkerMetrics(1, 1),
+        )
+        self.task: asyncio.Task[None] | None = None
+        self.done = self.committed = self.end = 0
+        self.restored = False
+
+    async def assigned(self) -> None:
+        """As the source does: what nobody else has moved stays."""
+        kept = self.restored and self.done == self.committed == self._log.committed
+        self.done = self.committed = self._log.committed
+        if not kept:
+            self.judge.revoked(0)
+            self.writer.free = True
+            await self.judge.assigned(0)
+            self.restored = True
+
+    async def begin(self, size: int) -> None:
+        records = self._log.of(SUBMISSIONS)[self.done : self.done + size]
+        if records:
+            self.end = self.done + len(records)
+            self.writer.free = False
+            batch = Batch(records[0].topic, 0, records)
+            self.task = asyncio.create_task(self.judge.judge(batch))
+            await self.run()
+
+    async def run(self) -> None:
+        """Go on to the next write or the end of the batch."""
+        while self.task is not None and self.writer.waiting is None:
+            await asyncio.sleep(0)
+            if self.task.done():
+                self.task.result()
+                self.task = None
+                self.done = self.end
+
+    async def step(self) -> None:
+        """Do the write that waits."""
+        if self.writer.waiting is not None:
+            self.writer.waiting[-1].set()
+            self.writer.waiting = None
+            await self.run()
+
+    async def finish(self) -> None:
+        while self.task is not None:
+            await self.step()
+
+    async def commit(self, *, member: bool) -> None:
+        await self.judge.publish(0)
+        if member:
+            self._log.committed = self.committed = self.done
+
+    async def die(self, written: int, lost: int) -> None:
+        """Die with a part of the last write done, and the end of the local state lost."""
+        if self.writer.waiting is not None:
+            topic, partition, messages, _ = self.writer.waiting
+            self._log.append(topic, partition, messages[:written])
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        if lost:
+            del self.states.puts[-lost:]
+        self.start()
+
+
+WORKERS = 3
+workers = st.integers(0, WORKERS - 1)
+
+
+class Interleaving(RuleBasedStateMachine):
+    """One partition, three workers of which one is its owner; others may not know it yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.log = Log()
+        self.workers = [Worker(self.log) for _ in range(WORKERS)]
+        self.owner: Worker | None = None
+        self.admitted = 0
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(judging, "log_epoch", self._epoch)
+        self.patch.setattr(restoring, "reading", self.log.reading)
+
+    async def _epoch(self, settings: Settings, topic: str) -> int:
+        return EPOCH
+
+    @initialize(seed=st.integers(0, 999))
+    def deliveries(self, seed: int) -> None:
+        self.coming = Deliveries(seed, subjects=4)
+
+    @rule(count=st.integers(1, 6))
+    def submit(self, count: int) -> None:
+        self.log.append(SETTINGS.topic(SUBMISSIONS), 0, self.coming.take(count))
+
+    @rule(new=st.integers(1, 3), again=st.integers(0, 3))
+    def admit(self, new: int, again: int) -> None:
+        """Messages of a platform, the last of them admitted twice."""
+        first = max(0, self.admitted - again)
+        self.admitted += new
+        messages = []
+        for offset in range(first, self.admitted):
+            origin = {"origin": ["ingress/0", offset], "platform": "p"}
+            document = f"武源〔2022〕{offset // 2}号"
+            # Every other one corrects the one before it.
+            text = "测试" if offset % 2 else "准予"
+            raw = delivery(envelope=origin, XK_WSH=document, XK_NR=text)
+            messages.append(keyed(raw))
+        self.log.append(SETTINGS.topic(SUBMISSIONS), 0, messages)
+
+    @rule(number=workers)
+    def take_over(self, number: int) -> None:
+        """The group gives the partition to a worker; the former owner may not know."""
+        taker = self.workers[number]
+        if taker.task is None:
+            self.loop.run_until_complete(self._take_over(taker))
+
+    async def _take_over(self, taker: Worker) -> None:
+        if taker.done != taker.committed:
+            if taker.committed == self.log.committed:
+                await taker.commit(member=True)
+            else:
+                taker.restored = False
+        self.owner = taker
+        await taker.assigned()
+
+    @rule(number=workers, size=st.integers(1, 12))
+    def begin(self, number: int, size: int) -> None:
+        worker = self.workers[number]
+        if worker.restored and worker.task is None:
+            self.loop.run_until_complete(worker.begin(size))
+
+    @rule(number=workers)
+    def step(self, number: int) -> None:
+        self.loop.run_until_complete(self.workers[number].step())
+
+    @rule(number=workers)
+    def commit(self, number: int) -> None:
+        """Publish and commit; one who is no member any more learns it from the refusal."""
+        worker = self.workers[number]
+        if worker.restored:
+            self.loop.run_until_complete(worker.commit(member=worker is self.owner))
+
+    @rule(number=workers, written=st.integers(0, 12), lost=st.integers(0, 3))
+    def die(self, number: int, written: int, lost: int) -> None:
+        worker = self.workers[number]
+        self.loop.run_until_complete(worker.die(written, lost))
+        if worker is self.owner:
+            self.owner = None
+
+    def teardown(self) -> None:
+        try:
+            self.loop.run_until_complete(self._settle())
+        finally:
+            self.patch.undo()
+            self.loop.close()
+
+    async def _settle(self) -> None:
+        """Everyone ends what they hold; then each in turn owns the partition and catches up."""
+        for worker in self.workers:
+            await worker.finish()
+            if worker.restored:
+                await worker.commit(member=False)
+        expected = judged_by_oracle(SETTINGS, {0: self.log.of(SUBMISSIONS)}, EPOCH)
+        for worker in (*self.workers, Worker(self.log)):
+            await self._take_over(worker)
+            await worker.begin(10_000)
+            await worker.finish()
+            await worker.commit(member=True)
+            assert dict(worker.states) == expected.states
+            told = told_by_stream(*map(self.log.of, (VERDICTS, TALLIES, REJECTS)))
+            assert told == expected
+
+
+Interleaving.TestCase.settings = hypothesis(max_examples=40, stateful_step_count=30, deadline=None)
+TestInterleaving = Interleaving.TestCase
+
+
+def test_a_paused_owners_checkpoint_does_not_pass_over_what_its_successor_wrote() -> None:
+    """Found by the machine above, seldom: the late write ends behind the successor's."""
+    state = Interleaving()
+    state.deliveries(seed=0)
+    state.submit(count=1)
+    state.take_over(number=0)
+    state.take_over(number=1)
+    state.admit(new=1, again=0)
+    state.begin(number=0, size=2)
+    state.begin(number=1, size=1)
+    state.teardown()

@@ -72,6 +72,7 @@ def wrap(point: Point, settings: Settings) -> None:
     """Put the points into the seams."""
     write, judge, publish = LogWriter.write, Judge.judge, Judge.publish
     admit, read_up_to = Admission.admit, Fence.read_up_to
+    insert, store = Store.insert, Sink.store
     commit: Any = AIOKafkaConsumer.commit
 
     async def wrapped_write(

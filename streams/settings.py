@@ -86,9 +86,9 @@ class Settings(BaseSettings):
     clickhouse_timeout: Annotated[float, Field(ge=1)] = 30.0
     """How long a server may take to answer."""
     sink_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """The most rows of one insert."""
+    """The most rows of a partition in one insert, and how many begin an insert at once."""
     sink_seconds: Annotated[float, Field(ge=0)] = 1.0
-    """A smaller insert waits until this long after the partition's last one."""
+    """Fewer rows than that gather so long."""
     store_months: Annotated[int, Field(ge=0)] = 0
     """Records and tallies go from the store after so many months; 0: never."""
     audit_months: Annotated[int, Field(ge=0)] = 0

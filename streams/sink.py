@@ -1,17 +1,20 @@
 """The sink: what the stream wrote goes into the store, exactly as it stands in the log.
 
 Each of the three topics has a source of its own, so a store that is slow or gone holds up nothing
-but these; the judge goes on, and what waits stays in the log. A batch of one partition is one
-insert, tried again until the store has it; only then is it committed. A batch that was inserted and
-not committed is inserted again: the rows are keyed by what they are, and a repeat is the same row.
-A row that the store refuses is searched out by halving the batch, and goes to rejects.
+but these; the judge goes on, and what waits stays in the log. Batches of several partitions make
+one insert, as small inserts cost the most; a partition has one batch in it, so that its rows go in
+in order. An insert is tried again until the store has it, and only then are its batches committed.
+What was inserted and not committed is inserted again: the rows are keyed by what they are, and a
+repeat is the same row. A row that the store refuses is searched out by halving, and goes to
+rejects.
 """
 
 import asyncio
 import logging
-import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
@@ -60,6 +63,15 @@ Tables = dict[str, list[Row]]
 RowsOf = Callable[[Sequence[Record]], Tables]
 
 
+class Round:
+    """What is to be inserted into a table together."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.full = asyncio.Event()
+        self.stored: asyncio.Task[None]
+
+
 class SinkMetrics:
     """What came of the inserts; how far behind the sink is, its sources tell."""
 
@@ -90,24 +102,22 @@ class Sink:
         self._store: Store | None = None
         # A store is for one thread at a time, and an insert must not hold the event loop.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink")
-        self._last: dict[tuple[str, int], float] = {}
+        self._gathering: dict[str, Round] = {}
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._running: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Close the store; waits for an insert under way, at most as long as one may take."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         await self._in_thread(self._close)
         self._thread.shutdown()
 
     async def store(self, rows_of: RowsOf, batch: Batch) -> None:
         """Store a batch; it is in the store, or refused and in rejects, when this returns."""
-        place = (batch.topic, batch.partition)
-        if len(batch) < self._settings.sink_rows:
-            due = self._last.get(place, 0.0) + self._settings.sink_seconds
-            await asyncio.sleep(due - time.monotonic())
-        tables = await self._in_thread(rows_of, batch.records)
-        for table, rows in tables.items():
-            if rows:
-                await self._insert(table, rows)
-        self._last[place] = time.monotonic()
+        tables = await asyncio.to_thread(rows_of, batch.records)
+        await asyncio.gather(*(self._put(table, rows) for table, rows in tables.items() if rows))
 
     async def drained(self) -> None:
         """Wait until all that is in the log now is in the store, whoever puts it there."""
@@ -124,6 +134,29 @@ class Sink:
                     done = await _committed(consumer, topic)
 
     # -- inserting
+
+    async def _put(self, table: str, rows: Sequence[Row]) -> None:
+        """Insert rows together with those of the other partitions."""
+        gathering = self._gathering.get(table)
+        if gathering is None:
+            gathering = self._gathering[table] = Round()
+            gathering.stored = asyncio.create_task(self._hold(table, gathering))
+            self._running.add(gathering.stored)
+            gathering.stored.add_done_callback(self._running.discard)
+        gathering.rows += rows
+        if len(gathering.rows) >= self._settings.sink_rows:
+            gathering.full.set()
+        # A partition that is taken away takes none of the others' rows along.
+        await asyncio.shield(gathering.stored)
+
+    async def _hold(self, table: str, gathering: Round) -> None:
+        """Gather rows until there are enough, or for long enough, and insert them in turn."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.sink_seconds):
+                await gathering.full.wait()
+        async with self._turns[table]:
+            del self._gathering[table]
+            await self._insert(table, gathering.rows)
 
     async def _insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert rows; of those that the store refuses, each goes to rejects by itself."""

@@ -197,8 +197,12 @@ def _assemble(
                 session_timeout=settings.session_timeout,
                 commit_every=settings.commit_every,
                 partition_fetch_bytes=FETCH_BYTES,
+                fetch_bytes=2 * FETCH_BYTES,
+                # A batch of each partition may be in one insert.
+                in_flight=settings.partitions,
             )
-            _serve(app, source, sink_group(name), partial(sink.store, rows_of), concurrency=4)
+            store_batch = partial(sink.store, rows_of)
+            _serve(app, source, sink_group(name), store_batch, concurrency=settings.partitions)
             sinking.append(source)
 
     # Of low volume, and only watched: an ordinary Faust topic.

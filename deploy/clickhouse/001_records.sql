@@ -1,7 +1,8 @@
 -- What was judged: the latest verdict of every record, and every verdict there ever was.
 --
 -- The verdict messages of the log go in as they are, through the table `verdicts`, which keeps
--- nothing itself. ${replicated} stands for the prefix of replicated engines.
+-- nothing itself. ${replicated} stands for the prefix of replicated engines. A month that is over
+-- is merged into one part, of which FINAL has nothing left to do.
 
 CREATE TABLE IF NOT EXISTS records
 (
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS records
 ENGINE = ${replicated}ReplacingMergeTree(position)
 PARTITION BY toYYYYMM(day)
 ORDER BY (unit, category, day, record_key)
+SETTINGS min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
 COMMENT '信息：每条的最新研判结果。查询请用视图 records_now';
 
 CREATE TABLE IF NOT EXISTS submissions

@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS tallies
 )
 ENGINE = ${replicated}ReplacingMergeTree(position)
 PARTITION BY toYYYYMM(day)
-ORDER BY (day, unit, category, partition)
+ORDER BY (unit, category, day, partition)
+SETTINGS min_age_to_force_merge_seconds = 600, min_age_to_force_merge_on_partition_only = 1
 COMMENT '统计量：按日、机构、类别、分区的绝对值。查询请用视图 tallies_daily';
 
 CREATE TABLE IF NOT EXISTS pending

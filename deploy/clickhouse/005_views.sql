@@ -16,6 +16,24 @@ SELECT
 FROM submissions FINAL
 COMMENT '报送台账：每次报送一行';
 
+CREATE VIEW IF NOT EXISTS record_by_key AS
+SELECT
+    lower(hex(record_key)) AS record_key, unit, category, effect, day, received_at, decided,
+    deadline, provisional, compliant, timely, first_compliant, withdrawn, version, corrections,
+    duplicates, document, subject, reasons, submission, platform
+FROM records AS r FINAL
+WHERE r.record_key = unhex({key:String})
+COMMENT '一条信息，按信息键：record_by_key(key = 十六进制信息键)';
+
+CREATE VIEW IF NOT EXISTS submissions_by_key AS
+SELECT
+    epoch, `offset`, unit, category, effect, day, received_at, deadline, compliant, timely,
+    withdrawn, version, corrections, duplicates, reasons, submission, platform, origin
+FROM submissions AS s FINAL
+WHERE s.record_key = unhex({key:String})
+ORDER BY epoch, `offset`
+COMMENT '一条信息的历次报送，按信息键：submissions_by_key(key = 十六进制信息键)';
+
 CREATE VIEW IF NOT EXISTS tallies_daily AS
 SELECT
     day, unit, category,
@@ -64,15 +82,19 @@ SELECT
     if(compliant = 0, NULL, intDiv(20000 * timely + compliant, 2 * compliant) / 100) AS timeliness_rate
 FROM
 (
-    SELECT *
-    FROM tallies FINAL
+    -- Each day is read and added up once, with the days that belong to the same periods.
+    SELECT
+        unit, category,
+        (day >= toStartOfMonth({as_of:Date})) + 2 * (day >= {as_of:Date} - 6)
+            + 4 * (day >= {as_of:Date} - 29) + 8 * (day >= toStartOfYear({as_of:Date})) AS periods,
+        sum(d.reported) AS reported, sum(d.compliant) AS compliant, sum(d.timely) AS timely,
+        sum(d.late) AS late, sum(d.corrections) AS corrections, sum(d.duplicates) AS duplicates,
+        sum(d.withdrawn) AS withdrawn
+    FROM tallies AS d FINAL
     WHERE day BETWEEN least(toStartOfYear({as_of:Date}), {as_of:Date} - 29) AND {as_of:Date}
+    GROUP BY unit, category, periods
 ) AS t
-ARRAY JOIN arrayFilter(
-    (name, first) -> day >= first,
-    ['month', '7d', '30d', 'year'],
-    [toStartOfMonth({as_of:Date}), {as_of:Date} - 6, {as_of:Date} - 29, toStartOfYear({as_of:Date})]
-) AS period
+ARRAY JOIN arrayFilter((name, bit) -> bitTest(periods, bit), ['month', '7d', '30d', 'year'], [0, 1, 2, 3]) AS period
 GROUP BY period, unit, category
 COMMENT '截至某日的滚动统计：rolling(as_of = 日期)；period 为 month 本月、7d、30d、year 本年';
 

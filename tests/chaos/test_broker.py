@@ -69,10 +69,18 @@ async def goes_on(settings: Settings, worker: Worker, coming: Deliveries) -> Non
     assert not worker.app.crashed
 
 
-@pytest.mark.parametrize("away", [0.0, LONG], ids=["restarted", "long-away"])
+@pytest.mark.parametrize(
+    ("away", "idempotence"), [(0.0, True), (LONG, False)], ids=["restarted", "long-away"]
+)
 async def test_a_broker_killed_in_the_midst_of_a_batch(
-    settings: Settings, own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, away: float
+    own_kafka: Kafka,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    away: float,
+    idempotence: bool,
 ) -> None:
+    """Without idempotence (as on Tansu) a write gives up in time, and is tried again."""
+    settings = settings_for(own_kafka, tmp_path, idempotence=idempotence)
     coming = Deliveries(21, subjects=60)
     async with working(settings) as worker:
         await submit(settings, coming.take(100))

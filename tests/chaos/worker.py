@@ -103,7 +103,12 @@ def wrap(point: Point, settings: Settings) -> None:
         point.reached("before-commit")
 
     async def wrapped_commit(self: AIOKafkaConsumer, offsets: Any) -> None:
+        sinking = any(where.topic == settings.topic(VERDICTS) for where in offsets)
+        if sinking:
+            point.reached("before-sink-commit")
         await commit(self, offsets)
+        if sinking:
+            point.reached("after-sink-commit")
         if any(where.topic == settings.topic(SUBMISSIONS) for where in offsets):
             point.reached("after-commit")
 

@@ -47,3 +47,11 @@ def test_every_metric_is_in_the_operations() -> None:
     text = (DOCS / "operations.md").read_text("utf-8")
     names = set(re.findall(r'"(xinshao_[a-z_]+)"', source))
     assert {name for name in names if f"`{name}" not in text} == set()
+
+
+def test_every_test_that_shows_a_guarantee_is_there() -> None:
+    text = (DOCS / "guarantees.md").read_text("utf-8")
+    named = set(re.findall(r"`(test_[a-z_0-9]+)(?:\[|`)", text))
+    tests = "".join(each.read_text("utf-8") for each in (DOCS.parent / "tests").rglob("test_*.py"))
+    assert named
+    assert {name for name in named if f"def {name}(" not in tests} == set()

@@ -142,6 +142,7 @@ def _verdict(
         values[model.document] if model.document else "",
         subject,
         parse_day(values[model.decided]),
+        {field: values[field] for field in model.printed},
         submission.id,
         submission.platform,
         submission.origin,

@@ -1,5 +1,6 @@
 """研判结果: what the monitor says of a record's latest version, and what it remembers of it."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ class Verdict(NamedTuple):
 
     `document`, `subject` and `decided` let people find the record: the document number as given,
     of whom it is (a natural person's name masked), the day of the decision where it is one.
+    `printed` holds what a bulletin prints of a record beyond that, by field.
     """
 
     record_key: bytes
@@ -52,6 +54,7 @@ class Verdict(NamedTuple):
     document: str
     subject: str
     decided: date | None
+    printed: Mapping[str, str]
     submission_id: str = ""
     platform: str = ""
     origin: Origin | None = None

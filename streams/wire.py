@@ -72,6 +72,7 @@ def encode_verdict(verdict: Verdict) -> bytes:
             "submission": verdict.submission_id,
             "platform": verdict.platform,
             "origin": None if verdict.origin is None else [*verdict.origin],
+            "printed": verdict.printed,
         }
     )
 

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS records
     reasons Array(Tuple(rule LowCardinality(String), field LowCardinality(String), message String, severity LowCardinality(String))) COMMENT '违反的规则：规则、字段、说明、程度',
     submission String COMMENT '最近一次报送的编号',
     platform LowCardinality(String) COMMENT '最近一次报送的平台',
+    printed Map(LowCardinality(String), String) COMMENT '通报要刊印的内容，按字段；只有诚信宣传活动有',
     INDEX by_key record_key TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = ${replicated}ReplacingMergeTree(position)
@@ -94,6 +95,7 @@ CREATE TABLE IF NOT EXISTS verdicts
     submission String COMMENT '报送的编号',
     platform String COMMENT '报送的平台',
     origin Tuple(String, UInt64) COMMENT '平台接入主题中的位置',
+    printed Map(String, String) COMMENT '通报要刊印的内容，按字段',
     -- A date out of range would be stored as another one, a missing key or position as zero.
     CONSTRAINT keyed CHECK length(record_key) = 32 AND length(digest) = 32,
     CONSTRAINT placed CHECK position.1 > 0,
@@ -107,7 +109,7 @@ SELECT
     unhex(record_key) AS record_key, position.1 AS epoch, position.2 AS `offset`,
     unit, category, effect, day, received_at, decided, deadline, provisional, compliant, timely,
     first_compliant, withdrawn, version, corrections, duplicates, unhex(digest) AS digest,
-    document, subject, reasons, submission, platform
+    document, subject, reasons, submission, platform, printed
 FROM verdicts
 COMMENT '研判结果写入 records';
 

@@ -4,7 +4,7 @@ CREATE VIEW IF NOT EXISTS records_now AS
 SELECT
     lower(hex(record_key)) AS record_key, unit, category, effect, day, received_at, decided,
     deadline, provisional, compliant, timely, first_compliant, withdrawn, version, corrections,
-    duplicates, document, subject, reasons, submission, platform
+    duplicates, document, subject, reasons, submission, platform, printed
 FROM records FINAL
 COMMENT '信息：每条一行，最新的研判结果';
 
@@ -172,6 +172,6 @@ SELECT
     provisional, reasons, tuple(epoch, `offset`) AS position, version,
     lower(hex(digest)) AS digest, day, first_compliant, withdrawn, corrections, duplicates,
     concat(replaceOne(toString(received_at), ' ', 'T'), '+08:00') AS received_at,
-    document, subject, decided, submission, platform, NULL AS origin
+    document, subject, decided, printed, submission, platform, NULL AS origin
 FROM records FINAL
 COMMENT '由信息还原的研判消息，用于恢复消息服务中的状态';

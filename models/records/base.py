@@ -168,6 +168,8 @@ class Record(BaseModel):
     """Field of the document number, if the category has one."""
     natural_key: ClassVar[tuple[str, ...]] = ()
     """Fields that identify the record where there is no document number."""
+    printed: ClassVar[tuple[str, ...]] = ()
+    """Fields that a bulletin prints of the record; never personal ones."""
     about: ClassVar[SubjectFields | None] = None
     """Fields that describe the subject, where they are those of the 双公示 lists."""
     rules: ClassVar[tuple[RecordRule, ...]] = ()

@@ -15,6 +15,7 @@ class Publicity(Record):
     decided = "HD_RQ"
     subject = "GJ_BT"
     natural_key = ("GJ_BT", "KF_MT", "WZLJ")
+    printed = ("KF_MT", "GJ_BT", "WZLJ", "BZ")
 
     BS_DW: Annotated[str, text("报送单位/区", 200)]
     KF_MT: Annotated[str, text("刊发媒体", 200)]

@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from models.bulletin import DetailRow, Edition, Figures, Month
+from models.bulletin import Activity, DetailRow, Edition, Figures, Month
 from models.tally import Duty, Tally
 from models.words import Category
 from streams.bulletin import AlreadyFrozenError
@@ -30,17 +30,23 @@ ORDER BY day, record_key
 """
 
 
-class StoredFigures:
-    """A `FiguresSource` over an open store.
+_ACTIVITIES: Final = """
+SELECT unit, printed['KF_MT'], printed['GJ_BT'], printed['WZLJ'], printed['BZ']
+FROM records_now
+WHERE category = 'publicity' AND day BETWEEN {first:Date} AND {last:Date} AND compliant
+    AND NOT withdrawn
+ORDER BY unit, decided, record_key
+"""
 
-    The rows of annex 3 are not among what the store keeps of a record, so it lists none.
-    """
+
+class StoredFigures:
+    """A `FiguresSource` over an open store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def figures(self, month: Month) -> Figures:
-        """The month's tallies as they are now."""
+        """The month's tallies and compliant publicity as they are now."""
         rows = self._store.rows(_FIGURES, first=month.first, last=month.last)
         return Figures(
             month,
@@ -49,6 +55,10 @@ class StoredFigures:
                 for unit, category, *counts in rows
                 if any(counts)
             },
+            tuple(
+                Activity(*row)
+                for row in self._store.rows(_ACTIVITIES, first=month.first, last=month.last)
+            ),
         )
 
     def details(self, month: Month, unit: str) -> Iterator[DetailRow]:

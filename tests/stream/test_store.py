@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 import pytest
 
+from models.bulletin import Activity, Month
 from models.submission import Position
 from models.tally import NOTHING, Bucket, Duty, Tally
-from models.words import IN_TOTAL, Category
+from models.words import IN_TOTAL, SHANGHAI, Category
+from streams.bulletin.stored import StoredFigures
 from streams.metrics import window_start
 from streams.producer import Message
 from streams.reconcile import days_of, reconcile
@@ -39,12 +41,16 @@ from tests.oracle import (
     all_committed,
     another,
     assert_equal_to_oracle,
+    keyed,
     read_log,
     settings_for,
     submit,
     told_by_stream,
     writing,
 )
+from tests.samples import delivery
+
+MAY = datetime(2022, 5, 9, 9, tzinfo=SHANGHAI)
 
 
 @pytest.fixture
@@ -260,6 +266,25 @@ async def test_late_and_pending_by_deadline(settings: Settings, store: Store) ->
             "SELECT * FROM late_by_deadline(as_of = {as_of:Date})", as_of=as_of
         )
     }
+
+
+async def test_annex_3_lists_the_publicity_that_is_compliant(
+    settings: Settings, store: Store
+) -> None:
+    june = Month(2022, 6)
+    async with working(settings) as worker:
+        told = [
+            delivery(Category.PUBLICITY, BZ="专栏"),
+            delivery(Category.PUBLICITY, GJ_BT="信用进社区", WZLJ="没有链接"),
+            delivery(Category.PUBLICITY, GJ_BT="五月的", received_at=MAY, HD_RQ="2022-05-06"),
+            delivery(),
+        ]
+        await submit(settings, map(keyed, told))
+        await all_committed(settings)
+        await worker.during(worker.stored())
+    link = "https://news.example/2022/06/01/credit.html"
+    expected = (Activity("江夏区", "长江日报", "诚信宣传进校园", link, "专栏"),)
+    assert StoredFigures(store).figures(june).activities == expected
 
 
 # -- back into the log

@@ -85,6 +85,11 @@ async def run(
         show(sent, _judged(worker))
         await asyncio.sleep(_LOOK_EVERY)
     show(sent, sent)
+    return await settled(worker, plan)
+
+
+async def settled(worker: Worker, plan: Plan) -> list[Difference]:
+    """Wait until the figures are those of the plan; where they still differ after a while."""
     patience = time.monotonic() + _PATIENCE
     while True:
         found = differences(plan, month_of(worker, plan.month))

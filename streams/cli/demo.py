@@ -32,6 +32,9 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="放完即退出；与公布的数字相同则退出码为 0")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="不重放：由数据文件夹里上次的数据恢复，接着运行")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="随机种子")] = 0,
     port: Annotated[int | None, typer.Option("--port", metavar="P", help="网页端口")] = None,
 ) -> None:
@@ -57,7 +60,7 @@ def demo(
         raise Failure(str(error)) from None
     folder = data or Path(typer.get_app_dir("xinshao"))
     try:
-        equal = asyncio.run(_demo(plan, folder, port, seed, once=once, browser=browser))
+        equal = asyncio.run(_demo(plan, folder, port, seed, keep=keep, once=once, browser=browser))
     except (KeyboardInterrupt, asyncio.CancelledError):
         stdout().print("已停止")
         raise typer.Exit(INTERRUPTED if once else 0) from None
@@ -78,9 +81,16 @@ def demo(
 
 
 async def _demo(
-    plan: "Plan", folder: Path, port: int | None, seed: int, *, once: bool, browser: bool
+    plan: "Plan",
+    folder: Path,
+    port: int | None,
+    seed: int,
+    *,
+    keep: bool,
+    once: bool,
+    browser: bool,
 ) -> bool:
-    from streams.demo import month_of, run
+    from streams.demo import month_of, run, settled
     from streams.embedded import embedded
     from streams.worker import calm_garbage_collector
 
@@ -89,13 +99,16 @@ async def _demo(
     if (task := asyncio.current_task()) is not None:
         # Told to end, it ends as with Ctrl-C: the broker and the feeder are stopped first.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with embedded(folder, port) as (worker, settings):
+    async with embedded(folder, port, keep=keep) as (worker, settings):
         address = f"http://{settings.host}:{settings.port}/"
         out.print(f"控制台 {address}，指标 {address}metrics，数据在 {folder}")
         if browser and not once:
             webbrowser.open(address)
-        with progress(out, f"重放 {plan.month}") as move:
-            found = await worker.during(run(worker, settings, plan, seed, _bar(plan, move)))
+        if keep:
+            found = await worker.during(settled(worker, plan))
+        else:
+            with progress(out, f"重放 {plan.month}") as move:
+                found = await worker.during(run(worker, settings, plan, seed, _bar(plan, move)))
         out.print(_table(plan, month_of(worker, plan.month)))
         _tell(plan, found)
         if not once:

@@ -43,6 +43,12 @@ DEFAULT_WINDOW: Final = 14
 MOST_DAYS: Final = 250
 """Longest window: about the working days of a year. The project's own, against slips."""
 
+OFFICE: Final = "市信用办"
+"""Stands for a unit in contacts.yaml: told of what is critical, and of what nobody else is told."""
+
+OPERATORS: Final = "运维"
+"""Stands for a unit in contacts.yaml: told of faults of the monitor itself, if not the office."""
+
 
 class RegistryError(ValueError):
     """The registry cannot be used. `str()` is `problems`, one Chinese line each.
@@ -136,6 +142,8 @@ class Platform(Entry):
     categories: Annotated[frozenset[Category], Field(min_length=1)] = frozenset(Category)
     since: Annotated[date, Field(strict=True)]
     via: Via
+    rhythm: WorkingDays = 5
+    """Working days without a submission after which the platform is called silent."""
 
     def may_speak_for(self, unit_id: str, category: Category) -> bool:
         """Whether the platform may deliver this category for this unit."""
@@ -143,9 +151,10 @@ class Platform(Entry):
 
 
 class Contact(Entry):
-    """联系人: a post of a unit, never a person, that is told of alerts.
+    """联系人: a post of a unit, `OFFICE` or `OPERATORS`, never a person, that is told of alerts.
 
-    `webhook` is hidden from repr: such addresses carry their key.
+    `webhook` is an address without its key, as it is written into Alertmanager's configuration;
+    it is hidden from repr all the same, since a path may be one.
     """
 
     unit: UnitId
@@ -158,9 +167,14 @@ class Contact(Entry):
         ),
     ]
     wecom: Name | None = None
-    webhook: Annotated[str, _form(r"https://\S+", "应为 https:// 开头的地址")] | None = Field(
-        default=None, repr=False
-    )
+    webhook: (
+        Annotated[
+            str,
+            _form(r"https://\S+", "应为 https:// 开头的地址"),
+            _form(r"[^?#@]+", "不能带密钥（?、# 或 @），密钥写入密钥文件，见 channels.yaml"),
+        ]
+        | None
+    ) = Field(default=None, repr=False)
 
 
 class Limits(Entry):
@@ -204,6 +218,60 @@ class Window(Entry):
     unit: UnitId | None = None
     category: Category | None = None
     days: WorkingDays | None
+
+
+HourOfDay = Annotated[str, _form(r"([01]\d|2[0-3]):[0-5]\d|24:00", '应为钟点，如 "08:30"，加引号')]
+
+
+class Channels(Entry):
+    """告警送达: how alerts travel, and the office hours (Asia/Shanghai) in which warnings do.
+
+    Secrets are in files of the folder `secrets` and never here. Without `mail_server` there is no
+    e-mail, without `wecom_corp` no WeCom.
+    """
+
+    mail_server: (
+        Annotated[str, _form(r"[\w.-]+:\d+", "应为 主机:端口，如 smtp.example:587")] | None
+    ) = None
+    mail_sender: Name = "xinshao@localhost"
+    mail_user: Name | None = None
+    mail_tls: bool = True
+    wecom_corp: Name | None = None
+    wecom_agent: Name = ""
+    wecom_url: Annotated[str, _form(r"https?://\S+/", "应为地址，以 / 结尾")] = (
+        "https://qyapi.weixin.qq.com/cgi-bin/"
+    )
+    office_opens: HourOfDay
+    office_closes: HourOfDay
+    secrets: Name = "/run/secrets"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.office_opens >= self.office_closes:
+            raise _Fault("的 office_opens 应早于 office_closes，请调整")
+        return self
+
+    @classmethod
+    def parse(cls, text: str, file: str) -> Self:
+        """Read the text of channels.yaml, called `file` in errors.
+
+        Raises:
+            RegistryError: with every mistake.
+        """
+        try:
+            root = parse_yaml(text, file)
+        except YamlFault as fault:
+            raise RegistryError(f"{file}:{fault.line}: {fault.reason}") from None
+        try:
+            return cls.model_validate(root)
+        except ValidationError as refusal:
+            errors = refusal.errors(include_url=False, include_input=False)
+        raise RegistryError(
+            *(
+                str(_Problem(file, line_at(root, error["loc"]), _in_chinese(error, cls)))
+                for error in errors
+            )
+        )
 
 
 # --- registry -------------------------------------------------------------------------------
@@ -276,7 +344,8 @@ class Registry:
         units = reader.read("units.yaml", Unit)
         names = reader.unit_names(units)
         platforms = reader.read("platforms.yaml", Platform, names)
-        contacts = reader.read("contacts.yaml", Contact, names)
+        told = names and {OFFICE: OFFICE, OPERATORS: OPERATORS, **names}
+        contacts = reader.read("contacts.yaml", Contact, told)
         thresholds = reader.read("thresholds.yaml", Threshold, names)
         windows = reader.read("windows.yaml", Window, names)
         reader.refuse_repeats(platforms, "id ", lambda entry: entry.id)
@@ -310,7 +379,7 @@ class Registry:
         return self._platform_of.get(id_)
 
     def contacts_for(self, unit_id: str) -> tuple[Contact, ...]:
-        """The unit's contacts, in the file's order; none where it has none."""
+        """The contacts of the unit, or of `OFFICE` or `OPERATORS`, in the file's order."""
         return self._contacts_of.get(unit_id, ())
 
     def thresholds_for(self, unit_id: str, category: Category) -> Threshold | None:

@@ -114,6 +114,7 @@ async def _feeding(
     """The feeding process, and what it says line by line; it is gone afterwards."""
     told = {
         "XINSHAO_BROKERS": settings.brokers,
+        "XINSHAO_KAFKA_SECURITY": settings.kafka_security,
         "XINSHAO_IDEMPOTENCE": str(settings.idempotence),
         "XINSHAO_NAMESPACE": settings.namespace,
         "XINSHAO_PARTITIONS": str(settings.partitions),

@@ -9,9 +9,9 @@ import orjson
 from aiokafka.errors import KafkaError
 
 from models.registry import RegistryError
+from streams.connection import fault
 from streams.registry import load_calendar, load_registry
 from streams.settings import Settings
-from streams.tansu import serves
 from streams.topics import TopicError, core_topics, topic_faults
 
 _PAGE_WAIT: Final = 5.0
@@ -64,9 +64,7 @@ def _identity_key(settings: Settings) -> Finding:
 
 
 async def _log(settings: Settings) -> list[Finding]:
-    addresses = settings.brokers.split(",")
-    if not any([await serves(address) for address in addresses]):
-        said = f"连不上 {settings.brokers}：请检查它是否已启动，XINSHAO_BROKERS 是否正确"
+    if said := await fault(settings):
         return [Finding("消息服务", False, said)]
     reached = Finding("消息服务", True, settings.brokers)
     try:

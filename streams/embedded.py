@@ -44,6 +44,7 @@ async def embedded(
     try:
         settings = load_settings(
             brokers=broker.address,
+            kafka_security="plaintext",
             idempotence=False,
             session_timeout=SESSION_TIMEOUT,
             data=data / "worker",

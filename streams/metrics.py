@@ -8,8 +8,8 @@ import bisect
 import platform
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from typing import Final
 
@@ -17,7 +17,8 @@ import prometheus_client as prometheus
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from models.calendar import Calendar
+from models.calendar import Calendar, OutsideCalendar
+from models.words import SHANGHAI
 from streams.clock import Clock
 from streams.rollup import Rollup
 from streams.source import RecordSource
@@ -25,6 +26,9 @@ from streams.state import StateStore
 
 WINDOWS: Final = ("month", "7d", "30d")
 """month: the month to date; 7d and 30d: so many days up to today. By day of first receipt."""
+
+SILENCE_WINDOW: Final = 90
+"""Days before a unit's last receipt in which its longest silence is looked for."""
 
 SOON: Final = 3
 """Working days: a pending record due within so many of them is due soon."""
@@ -68,9 +72,7 @@ class WorkerMetrics:
         prometheus.Gauge(
             "xinshao_rejects_limit", "最近拒收数的上限，超过即应告警", registry=self.registry
         ).set(reject_limit)
-        prometheus.Info("xinshao_build", "程序版本", registry=self.registry).info(
-            {"version": version("xinshao"), "python": platform.python_version()}
-        )
+        prometheus.Info("xinshao_build", "程序版本", registry=self.registry).info(_build())
 
     def judged(self, effects: Iterable[str], repeated: int) -> None:
         """Count what a batch's submissions did."""
@@ -146,6 +148,7 @@ class UnitCollector(Collector):
                     family.add_metric((*duty, window), getattr(tally, name))
         yield from families.values()
         yield self._pending(today)
+        yield from self._silence(today)
         seen = GaugeMetricFamily(
             "xinshao_platform_last_submission_timestamp_seconds",
             "平台最近一次报送的接收时间",
@@ -154,6 +157,50 @@ class UnitCollector(Collector):
         for name, at in self._rollup.platforms().items():
             seen.add_metric((name,), at)
         yield seen
+
+    def _silence(self, today: date) -> Iterator[Metric]:
+        """How long nothing came, in working days: a holiday is no silence."""
+        silent = GaugeMetricFamily(
+            "xinshao_unit_silent_working_days",
+            "机构最近一次报送以来的工作日数",
+            labels=("unit",),
+        )
+        usual = GaugeMetricFamily(
+            "xinshao_unit_usual_silence_working_days",
+            f"机构此前{SILENCE_WINDOW}天内两次报送之间最长的工作日数",
+            labels=("unit",),
+        )
+        for unit, days in self._rollup.receipt_days().items():
+            silent.add_metric((unit,), self._working_days(days[-1], today))
+            recent = [day for day in days if (days[-1] - day).days <= SILENCE_WINDOW]
+            if len(recent) > 1:
+                usual.add_metric((unit,), max(map(self._working_days, recent, recent[1:])))
+        yield silent
+        yield usual
+        platforms = GaugeMetricFamily(
+            "xinshao_platform_silent_working_days",
+            "平台最近一次报送以来的工作日数",
+            labels=("platform",),
+        )
+        for name, at in self._rollup.platforms().items():
+            day = datetime.fromtimestamp(at, SHANGHAI).date()
+            platforms.add_metric((name,), self._working_days(day, today))
+        yield platforms
+        windows = GaugeMetricFamily(
+            "xinshao_window_working_days", "统计期内截至今日的工作日数", labels=("window",)
+        )
+        for window in WINDOWS:
+            # Where its first day works, it counts too.
+            first = window_start(today, window)
+            before = first - timedelta(days=1) if first > date.min else first
+            windows.add_metric((window,), self._working_days(before, today))
+        yield windows
+
+    def _working_days(self, after: date, through: date) -> int:
+        try:
+            return self._calendar.working_days_between(after, through)
+        except OutsideCalendar:
+            return 0
 
     def _pending(self, today: date) -> Metric:
         family = GaugeMetricFamily(
@@ -199,7 +246,8 @@ class SourceCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One sample for each partition held."""
-        labels = ("topic", "partition")
+        # The sink reads a topic that others read too: only the group tells them apart.
+        labels = ("group", "topic", "partition")
         records = GaugeMetricFamily("xinshao_lag_records", "尚未处理的消息数", labels=labels)
         seconds = GaugeMetricFamily(
             "xinshao_lag_seconds", "落后的时间：最近取到的消息距今，无积压时为0", labels=labels
@@ -211,7 +259,7 @@ class SourceCollector(Collector):
         restoring = GaugeMetricFamily("xinshao_restoring", "分区是否正在重建状态", labels=labels)
         for source in self._sources:
             for progress in source.progress():
-                label = (source.topic, str(progress.partition))
+                label = (source.group, source.topic, str(progress.partition))
                 lag = max(0, (progress.highwater or 0) - (progress.done or 0))
                 records.add_metric(label, lag)
                 behind = 0.0
@@ -238,3 +286,59 @@ class StateCollector(Collector):
         yield GaugeMetricFamily(
             "xinshao_state_disk_bytes", "本机状态占用的磁盘", value=self._store.disk_bytes
         )
+
+
+class GatewayMetrics:
+    """The metrics of one gateway, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = prometheus.Counter(
+            "xinshao_gateway_requests",
+            "网关答复的请求数，按接口和状态分",
+            ["route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = prometheus.Histogram(
+            "xinshao_gateway_request_seconds",
+            "网关从收到请求头到答复的时间",
+            ["route"],
+            registry=self.registry,
+        )
+        self._records = prometheus.Counter(
+            "xinshao_gateway_records",
+            "网关处理的信息条数：accepted 已写入，refused 没有接收",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._keys = prometheus.Counter(
+            "xinshao_gateway_refused_keys",
+            "没有通过的密钥数，按原因分",
+            ["reason"],
+            registry=self.registry,
+        )
+        prometheus.Info("xinshao_build", "程序版本", registry=self.registry).info(_build())
+
+    def holds(self, held: Callable[[], int]) -> None:
+        """Tell how many bytes of bodies are at hand."""
+        prometheus.Gauge(
+            "xinshao_gateway_held_bytes", "正在处理的请求体的字节数", registry=self.registry
+        ).set_function(held)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests.labels(route, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def received(self, outcomes: Mapping[str, int]) -> None:
+        """Count what became of a request's records."""
+        for outcome, count in outcomes.items():
+            self._records.labels(outcome).inc(count)
+
+    def refused_key(self, reason: str) -> None:
+        """Count a key that did not open."""
+        self._keys.labels(reason).inc()
+
+
+def _build() -> dict[str, str]:
+    return {"version": version("xinshao"), "python": platform.python_version()}

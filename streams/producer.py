@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from streams.connection import connection
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class LogWriter:
 
     def __init__(self, settings: Settings) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.brokers,
+            **connection(settings),
             acks="all",
             enable_idempotence=settings.idempotence,
             max_batch_size=_BATCH_BYTES,
@@ -60,6 +61,18 @@ class LogWriter:
     async def stop(self) -> None:
         """Write what is under way and disconnect."""
         await self._producer.stop()
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            KafkaError: the broker does not answer, or has no such topic.
+        """
+        return len(await self._producer.partitions_for(topic))
+
+    async def reachable(self) -> bool:
+        """Whether the broker answers now."""
+        return bool(await self._producer.client.force_metadata_update())
 
     async def write(self, topic: str, partition: int, messages: Sequence[Message]) -> int:
         """Append messages to a partition, in order; the offset after the last one.

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from streams.connection import connection
 from streams.producer import LogWriter, Message
 from streams.settings import Settings
 
@@ -23,7 +24,7 @@ Records = Sequence[ConsumerRecord[bytes, bytes]]
 async def reading(settings: Settings, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that is told what to read; with a group it can be asked what that committed."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.brokers,
+        **connection(settings),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Final
 
 from models.calendar import Calendar, CalendarError, Overrides
-from models.registry import FILES, Registry, RegistryError
+from models.registry import FILES, Channels, Registry, RegistryError
 
 CALENDAR: Final = "calendar.yaml"
 """The file of the calendar's overrides, beside the registry's own."""
+
+CHANNELS: Final = "channels.yaml"
+"""The file that tells how alerts travel, beside the registry's own."""
 
 
 def load_registry(folder: Path, identity_key: bytes = b"") -> Registry:
@@ -40,6 +43,19 @@ def load_calendar(folder: Path) -> Calendar:
     except CalendarError as error:
         raise RegistryError(f"{error.source}:{error.line}: {error.reason}") from None
     return Calendar.build(overrides)
+
+
+def load_channels(folder: Path) -> Channels:
+    """Read how alerts travel.
+
+    Raises:
+        RegistryError: the folder or the file is missing, or the file is wrong.
+    """
+    _require(folder)
+    path = folder / CHANNELS
+    if not path.exists():
+        raise RegistryError(f"{CHANNELS}:1: {folder} 中缺少这个文件，请补上")
+    return Channels.parse(_text(path), CHANNELS)
 
 
 def _require(folder: Path) -> None:

@@ -65,6 +65,14 @@ class Rollup:
                     totals[duty] = totals.get(duty, NOTHING).plus(tally)
         return totals
 
+    def receipt_days(self) -> dict[str, list[date]]:
+        """The days on which each unit's records were first received, in order."""
+        found: dict[str, set[date]] = defaultdict(set)
+        for day, tallies in self._days.items():
+            for unit, _category in tallies:
+                found[unit].add(day)
+        return {unit: sorted(days) for unit, days in found.items()}
+
     def pending(self) -> Mapping[Duty, Pending]:
         """Pending records by deadline, of every duty that has or had some."""
         totals: dict[Duty, Pending] = defaultdict(dict)

@@ -1,16 +1,20 @@
-"""Settings: every one by environment (XINSHAO_…) or in the file that XINSHAO_FILE names.
+"""Settings: every one by environment (XINSHAO_…), or a file of its own, or in one file for all.
 
-The file is TOML with the same names in lower case. The environment wins over the file.
+The folder that XINSHAO_SECRETS names has a file for each setting kept there, called as the setting
+in lower case, as Docker and Kubernetes hand secrets over. The file that XINSHAO_FILE names is TOML
+with the same names. The environment wins over the folder, the folder over the file.
 """
 
 import os
+import ssl
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -34,6 +38,23 @@ def _fits_digest(key: SecretStr) -> SecretStr:
     return key
 
 
+Given = TypeVar("Given", str, SecretStr)
+
+
+def _given_for_sasl(value: Given, info: ValidationInfo) -> Given:
+    if info.data.get("kafka_security", "plaintext") != "plaintext" and not value:
+        raise ValueError("XINSHAO_KAFKA_SECURITY 不是 plaintext 时必须设置")
+    return value
+
+
+def _certificates(file: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError:
+        raise ValueError("读不了，或不是 PEM 格式的证书") from None
+    return file
+
+
 class Settings(BaseSettings):
     """All settings of the long-running parts. Times are in seconds unless the name says else."""
 
@@ -42,6 +63,16 @@ class Settings(BaseSettings):
     # --- the log -----------------------------------------------------------------------------
     brokers: str = "127.0.0.1:9092"
     """Kafka bootstrap servers, host:port, comma separated."""
+    kafka_security: Literal["plaintext", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """How to connect: sasl_ssl across a network, plaintext only to a broker of one's own."""
+    kafka_user: Annotated[str, Field(validate_default=True), AfterValidator(_given_for_sasl)] = ""
+    """The SCRAM-SHA-512 user; `xinshao kafka render` tells what each may do."""
+    kafka_password: Annotated[
+        SecretStr, Field(validate_default=True), AfterValidator(_given_for_sasl)
+    ] = SecretStr("")
+    """That user's password."""
+    kafka_ca: Annotated[Path, AfterValidator(_certificates)] | None = None
+    """PEM file of the authority that signed the brokers' certificates; else the system's."""
     namespace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = "credit"
     """First part of every topic and group name; two cities may share one cluster."""
     partitions: Annotated[int, Field(ge=1, le=512)] = 8
@@ -94,6 +125,30 @@ class Settings(BaseSettings):
     audit_months: Annotated[int, Field(ge=0)] = 0
     """The audit of submissions and the rejects go after so many months; 0: never."""
 
+    # --- the way in --------------------------------------------------------------------------
+    keys: Annotated[Path, Field(default_factory=lambda given: given["data"] / "keys.json")]
+    """The file of the platforms' keys (`xinshao keys`); hashes only, yet for its owner alone."""
+    audit: Annotated[Path, Field(default_factory=lambda given: given["data"] / "audit.ndjson")]
+    """Where the use of keys is written down; a file a day, the day put before the ending."""
+    gateway_host: str = "127.0.0.1"
+    """Address the gateway listens on."""
+    gateway_port: Annotated[int, Field(ge=0, le=65535)] = 6067
+    """Port of the gateway."""
+    gateway_body_bytes: Annotated[int, Field(ge=1 << 10)] = 16 << 20
+    """The largest body of a request, unpacked."""
+    gateway_held_bytes: Annotated[int, Field(ge=1 << 10)] = 64 << 20
+    """All bodies at hand; who comes then is told to come back later."""
+    gateway_records: Annotated[int, Field(ge=1)] = 10_000
+    """The most records of one request."""
+    gateway_rate: Annotated[float, Field(gt=0)] = 2000.0
+    """Records a second that a key may deliver over time."""
+    gateway_burst: Annotated[float, Field(ge=1)] = 20_000.0
+    """Records that a key may deliver at once."""
+    gateway_body_timeout: Annotated[float, Field(gt=0)] = 60.0
+    """How long a body may take to arrive."""
+    gateway_write_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """How long the broker may take to acknowledge, before a request is told to come back later."""
+
     # --- watching ----------------------------------------------------------------------------
     host: str = "127.0.0.1"
     """Address the worker's pages (metrics, health, console) listen on."""
@@ -119,10 +174,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the file."""
-        file = os.environ.get(f"{_ENV}FILE")
-        sources = (init_settings, env_settings)
-        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+        """Arguments, then the environment, then the secrets, then the file."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if folder := os.environ.get(f"{_ENV}SECRETS"):
+            # Of a folder that is not there, pydantic only warns.
+            there = Path(folder).resolve(strict=True)
+            sources.append(SecretsSettingsSource(settings_cls, there, env_prefix=""))
+        if file := os.environ.get(f"{_ENV}FILE"):
+            sources.append(TomlConfigSettingsSource(settings_cls, file))
+        return tuple(sources)
 
     def topic(self, name: str) -> str:
         """The full name of a topic."""
@@ -134,7 +194,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: Any) -> Settings:
-    """Read the settings; arguments win over the environment, the environment over the file.
+    """Read the settings; arguments win over the environment, then secrets, then the file.
 
     Raises:
         SettingsError: one line of Chinese for every setting that is wrong.
@@ -145,9 +205,11 @@ def load_settings(**given: Any) -> Settings:
         lines = [
             f"配置项 {_ENV}{'_'.join(map(str, fault['loc'])).upper()} 有误：{fault['msg']}"
             for fault in error.errors(include_input=False, include_url=False, include_context=False)
+            if fault["type"] != "default_factory_not_called"  # follows from another error
         ]
         raise SettingsError("\n".join(lines)) from None
     except (OSError, ValueError) as error:
         raise SettingsError(
-            f"读不了 {_ENV}FILE 指定的配置文件（{type(error).__name__}），请检查路径和 TOML 格式"
+            f"读不了 {_ENV}FILE 指定的配置文件或 {_ENV}SECRETS 指定的密钥文件夹"
+            f"（{type(error).__name__}），请检查路径、权限和 TOML 格式"
         ) from None

@@ -5,7 +5,7 @@ run of records of one partition. A `RecordSource` owns an aiokafka consumer grou
 Faust's consumer, hands each partition's run to its agent through a Faust channel, waits until the
 agent has said that it is done, and only then commits the run:
 
-    source = RecordSource(app, "credit.submissions", group="judge", brokers="localhost:9092")
+    source = RecordSource(app, "credit.submissions", group="judge", connection=…)
 
     @app.agent(source.channel, concurrency=2)
     async def judge(batches: StreamT[Batch]) -> None:
@@ -29,7 +29,7 @@ What is promised:
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -175,7 +175,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
         topic: str,
         *,
         group: str,
-        brokers: str,
+        connection: Mapping[str, Any],
         start: Literal["committed", "beginning"] = "committed",
         batch_records: int = 500,
         in_flight: int = 4,
@@ -193,7 +193,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
             app: the app whose agent reads `channel`.
             topic: the topic; it must exist.
             group: the consumer group among whose members the partitions are shared.
-            brokers: bootstrap servers, "host:port,host:port".
+            connection: what the consumer is given to connect (`streams.connection`).
             start: where an assigned partition begins. `committed`: at the group's committed offset,
                 else at the beginning. `beginning`: always at the beginning, nothing is committed.
             batch_records: the most records in a batch; small enough for the agent not to hold the
@@ -217,7 +217,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
         self.group = group
         self.channel = BatchChannel(app)
         self._app = app
-        self._brokers = brokers
+        self._connection = connection
         self._start = start
         self._batch_records = batch_records
         self._slots = asyncio.Semaphore(in_flight)
@@ -328,7 +328,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
         assignor = type("SourceAssignor", (StickyPartitionAssignor,), {})
         session_ms = int(self._session_timeout * 1000)
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers,
+            **self._connection,
             group_id=self.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -4,16 +4,17 @@ A topic that exists with settings which would break the promise (DESIGN section 
 """
 
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import for_code
+from aiokafka.errors import CoordinatorNotAvailableError, for_code
 
+from streams.connection import connection
 from streams.settings import Settings
 
 SUBMISSIONS: Final = "submissions"
@@ -149,6 +150,21 @@ async def ensure_topics(settings: Settings, topics: tuple[Topic, ...]) -> set[st
         return made
 
 
+async def require_groups(settings: Settings, groups: Iterable[str]) -> None:
+    """Ask for each consumer group whether this user may join it.
+
+    A consumer that may not would wait for ever without a word, and Faust with it.
+
+    Raises:
+        GroupAuthorizationFailedError: it may not join one of them.
+        KafkaError: the broker could not be reached.
+    """
+    async with _admin(settings) as admin:
+        for group in groups:
+            with suppress(CoordinatorNotAvailableError):  # the first group of a new cluster
+                await admin.find_coordinator(group)
+
+
 async def topic_faults(settings: Settings, topics: tuple[Topic, ...]) -> list[str]:
     """What is wrong with the topics, each in a Chinese line; makes none.
 
@@ -191,7 +207,7 @@ def _no_epoch(topic: str) -> str:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
+    admin = AIOKafkaAdminClient(**connection(settings))
     try:
         await admin.start()
         yield admin

@@ -19,8 +19,10 @@ from models.calendar import Calendar
 from models.registry import Platform, Registry, Via
 from streams.admit import Admission
 from streams.clock import Clock, DataClock, SystemClock
+from streams.connection import MECHANISM, connection, why
 from streams.console import add_console
 from streams.judge import Judge
+from streams.kafka_access import worker_groups
 from streams.metrics import SourceCollector, StateCollector, UnitCollector, WorkerMetrics
 from streams.pages import Health, add_pages
 from streams.producer import LogWriter
@@ -30,7 +32,15 @@ from streams.settings import Settings
 from streams.sink import FETCH_BYTES, STORED, Sink, SinkMetrics, sink_group
 from streams.source import Batch, RecordSource
 from streams.state import StateStore
-from streams.topics import REJECTS, SUBMISSIONS, TALLIES, core_topics, ensure_topics, ingress_topic
+from streams.topics import (
+    REJECTS,
+    SUBMISSIONS,
+    TALLIES,
+    core_topics,
+    ensure_topics,
+    ingress_topic,
+    require_groups,
+)
 from streams.wire import Reject
 
 log = logging.getLogger(__name__)
@@ -84,7 +94,7 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
     """Run a worker: topics are made where missing, then it joins its groups and works.
 
     Raises:
-        WorkerError: the broker cannot be reached, or the port is taken.
+        WorkerError: the broker cannot be reached or refuses its user, or the port is taken.
         TopicError: a topic is not as the promise needs it.
         RegistryError: the registry or the calendar cannot be read.
         StateError: the folder of the checkpoints cannot be used.
@@ -93,7 +103,6 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
     calendar = load_calendar(settings.registry)
     platforms = [platform for platform in registry.platforms if platform.via is Via.KAFKA]
     _require_free(settings)
-    writer = LogWriter(settings)
     try:
         await ensure_topics(
             settings,
@@ -102,11 +111,12 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
                 *(ingress_topic(settings, platform.id) for platform in platforms),
             ),
         )
+        if settings.kafka_security != "plaintext":
+            await require_groups(settings, worker_groups(settings, registry))
+        writer = LogWriter(settings)
         await writer.start()
     except KafkaError as error:
-        raise WorkerError(
-            f"连不上消息服务 {settings.brokers}：请检查它是否已启动，XINSHAO_BROKERS 是否正确"
-        ) from error
+        raise WorkerError(await why(settings, error)) from error
     try:
         store = StateStore(settings.data / "state")
         try:
@@ -133,6 +143,7 @@ def _assemble(
     store: StateStore,
 ) -> Worker:
     app = _app(settings)
+    connected = connection(settings)
     clock: Clock = DataClock() if settings.clock == "data" else SystemClock()
     metrics = WorkerMetrics(settings.reject_limit, settings.reject_window)
     judge = Judge(settings, registry, calendar, store, writer, clock, metrics)
@@ -142,7 +153,7 @@ def _assemble(
         app,
         settings.topic(SUBMISSIONS),
         group=settings.group("judge"),
-        brokers=settings.brokers,
+        connection=connected,
         batch_records=settings.batch_records,
         commit_every=settings.commit_every,
         session_timeout=settings.session_timeout,
@@ -157,7 +168,7 @@ def _assemble(
         app,
         settings.topic(TALLIES),
         group=settings.group("rollup"),
-        brokers=settings.brokers,
+        connection=connected,
         start="beginning",
         session_timeout=settings.session_timeout,
         on_revoked=rollup.revoked,
@@ -175,7 +186,7 @@ def _assemble(
             app,
             ingress_topic(settings, platform.id).name,
             group=settings.group(f"admit-{platform.id}"),
-            brokers=settings.brokers,
+            connection=connected,
             session_timeout=settings.session_timeout,
             commit_every=settings.commit_every,
             on_assigned=admission.assigned,
@@ -192,7 +203,7 @@ def _assemble(
                 app,
                 settings.topic(name),
                 group=settings.group(sink_group(name)),
-                brokers=settings.brokers,
+                connection=connected,
                 batch_records=settings.sink_rows,
                 session_timeout=settings.session_timeout,
                 commit_every=settings.commit_every,
@@ -243,6 +254,7 @@ def _app(settings: Settings) -> faust.App:
     return faust.App(
         settings.group("worker"),
         broker=[f"kafka://{broker}" for broker in settings.brokers.split(",")],
+        broker_credentials=_credentials(settings),
         store="memory://",
         datadir=settings.data / "faust",
         autodiscover=False,
@@ -258,6 +270,17 @@ def _app(settings: Settings) -> faust.App:
         broker_heartbeat_interval=settings.session_timeout / 10,
         broker_request_timeout=max(2 * settings.session_timeout, 10.0),
         worker_redirect_stdouts=False,
+    )
+
+
+def _credentials(settings: Settings) -> faust.SASLCredentials | None:
+    if settings.kafka_security == "plaintext":
+        return None
+    return faust.SASLCredentials(
+        username=settings.kafka_user,
+        password=settings.kafka_password.get_secret_value(),
+        mechanism=MECHANISM,
+        ssl_context=connection(settings).get("ssl_context"),
     )
 
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 
 from streams import tansu
 
-_POM = Path(__file__).parent / "kafka" / "pom.xml"
+_BROKER = Path(__file__).parent / "kafka" / "pom.xml"
+_TOOLS = Path(__file__).parent / "kafka" / "tools.xml"
 _CACHE = Path(__file__).parent.parent / ".cache" / "kafka"
 _MAVEN = "{http://maven.apache.org/POM/4.0.0}"
 
@@ -44,14 +46,14 @@ def missing_for_kafka() -> str | None:
     return f"Apache Kafka needs {' and '.join(missing)}" if missing else None
 
 
-def kafka_jars() -> Path:
-    """Return the folder of Kafka's jars, fetched by Maven the first time.
+def kafka_jars(pom: Path = _BROKER) -> Path:
+    """Return the folder of a pom's jars, fetched by Maven the first time.
 
     Two test runs may fetch at once: each fetches to a folder of its own, one rename wins.
     """
-    artifact = ElementTree.parse(_POM).getroot().find(f".//{_MAVEN}dependency/{_MAVEN}version")
-    assert artifact is not None
-    jars = _CACHE / str(artifact.text)
+    version = ElementTree.parse(pom).getroot().find(f".//{_MAVEN}dependency/{_MAVEN}version")
+    assert version is not None
+    jars = _CACHE / str(version.text)
     if jars.is_dir():
         return jars
     _CACHE.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ def kafka_jars() -> Path:
         fetched = Path(fetching) / "jars"
         subprocess.run(
             [
-                *("mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies"),
+                *("mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"),
                 f"-DoutputDirectory={fetched}",
             ],
             check=True,
@@ -101,12 +103,12 @@ class Kafka:
             *("-cp", f"{kafka_jars()}/*", main, *arguments),
         ]
 
-    def _format(self) -> Path:
-        properties = self.directory / "server.properties"
-        if properties.exists():
-            return properties
-        self.directory.mkdir(parents=True, exist_ok=True)
-        settings = {
+    async def serves(self) -> bool:
+        """Tell whether it answers."""
+        return await tansu.serves(self.address)
+
+    def _settings(self) -> dict[str, object]:
+        return {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.bootstrap.servers": f"{tansu.HOST}:{self._controller_port}",
@@ -127,13 +129,20 @@ class Kafka:
             "transaction.state.log.min.isr": 1,
             "log.cleaner.dedupe.buffer.size": 16 * 2**20,
         }
-        lines = "\n".join(f"{name}={value}" for name, value in settings.items())
+
+    def _format(self, *arguments: str) -> Path:
+        properties = self.directory / "server.properties"
+        if properties.exists():
+            return properties
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lines = "\n".join(f"{name}={value}" for name, value in self._settings().items())
         unformatted = self.directory / "unformatted.properties"
         unformatted.write_text(lines, encoding="utf-8")
         subprocess.run(
             self._java(
                 *("kafka.tools.StorageTool", "format", "--standalone"),
                 *("--cluster-id", uuid.uuid4().hex[:22], "--config", str(unformatted)),
+                *arguments,
             ),
             check=True,
             stdin=subprocess.DEVNULL,
@@ -152,7 +161,7 @@ class Kafka:
                 start_new_session=True,
             )
         deadline = time.monotonic() + 90
-        while not (tansu.listening(self._port) and await tansu.serves(self.address)):
+        while not (tansu.listening(self._port) and await self.serves()):
             if process.poll() is not None or time.monotonic() > deadline:
                 await self.kill()
                 tail = self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
@@ -187,6 +196,129 @@ class Kafka:
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
+
+
+class SecureKafka(Kafka):
+    """Apache Kafka that refuses whatever is not granted, and whoever is not known.
+
+    `address` takes SASL/SCRAM, `tls_address` the same over TLS, its certificate signed by `ca`.
+    """
+
+    ADMIN = "admin"
+    PASSWORD = "admin-secret"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._tls_port = tansu.free_port()
+
+    @property
+    def tls_address(self) -> str:
+        return f"{tansu.HOST}:{self._tls_port}"
+
+    @property
+    def ca(self) -> Path:
+        return self.directory / "ca.pem"
+
+    @property
+    def as_admin(self) -> dict[str, str]:
+        """What a client of aiokafka is given to be the administrator."""
+        return {
+            "bootstrap_servers": self.address,
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": self.ADMIN,
+            "sasl_plain_password": self.PASSWORD,
+        }
+
+    async def serves(self) -> bool:
+        client = AIOKafkaClient(**self.as_admin)
+        try:
+            await client.bootstrap()
+        except KafkaError:
+            return False
+        finally:
+            await client.close()
+        return True
+
+    def _settings(self) -> dict[str, object]:
+        listeners = f"SASL_PLAINTEXT://{self.address},SASL_SSL://{self.tls_address}"
+        return {
+            **super()._settings(),
+            "listeners": f"{listeners},CONTROLLER://{tansu.HOST}:{self._controller_port}",
+            "advertised.listeners": listeners,
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,"
+            "SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+            "inter.broker.listener.name": "SASL_PLAINTEXT",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": self._jaas,
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": self._jaas,
+            "ssl.keystore.type": "PKCS12",
+            "ssl.keystore.location": self._keystore,
+            "ssl.keystore.password": self.PASSWORD,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # Only the listener of the controller, which is this process, knows anonymous users.
+            "super.users": f"User:{self.ADMIN};User:ANONYMOUS",
+        }
+
+    @property
+    def _jaas(self) -> str:
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+        return f'{module} required username="{self.ADMIN}" password="{self.PASSWORD}";'
+
+    @property
+    def _keystore(self) -> Path:
+        return self.directory / "broker.p12"
+
+    def _format(self, *arguments: str) -> Path:
+        if not self._keystore.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._certify()
+        credential = f"SCRAM-SHA-512=[name={self.ADMIN},password={self.PASSWORD}]"
+        return super()._format(*arguments, "--add-scram", credential)
+
+    def _certify(self) -> None:
+        keytool = ("keytool", "-alias", "broker", "-storepass", self.PASSWORD)
+        host = ("-dname", f"CN={tansu.HOST}", "-ext", f"san=ip:{tansu.HOST}")
+        for arguments in (
+            ("-genkeypair", "-keyalg", "EC", "-storetype", "PKCS12", *host),
+            ("-exportcert", "-rfc", "-file", str(self.ca)),
+        ):
+            subprocess.run(
+                [*keytool, *arguments, "-keystore", str(self._keystore)],
+                check=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def run_tool(self, *command: str) -> None:
+        """Run a program that calls Kafka's own tools, which are on its path."""
+        tools = self.directory / "bin"
+        tools.mkdir(exist_ok=True)
+        java = "exec java -Xshare:auto -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx256m"
+        for name, main in (
+            ("kafka-acls.sh", "org.apache.kafka.tools.AclCommand"),
+            ("kafka-configs.sh", "kafka.admin.ConfigCommand"),
+        ):
+            script = tools / name
+            script.write_text(f'#!/bin/sh\n{java} -cp "{kafka_jars(_TOOLS)}/*" {main} "$@"\n')
+            script.chmod(0o755)
+        subprocess.run(
+            command,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
+        )
+
+    def admin_properties(self) -> Path:
+        """Write the file with which Kafka's tools become the administrator."""
+        file = self.directory / "admin.properties"
+        file.write_text(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\n"
+            f"sasl.jaas.config={self._jaas}\n"
+        )
+        return file
 
 
 def must_run_kafka() -> bool:

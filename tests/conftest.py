@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.tansu import Tansu
-from tests.brokers import Broker, Kafka, missing_for_kafka, must_run_kafka
+from tests.brokers import Broker, Kafka, SecureKafka, missing_for_kafka, must_run_kafka
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,16 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """An Apache Kafka for the whole session; keep apart by topic and group names."""
     _require_kafka()
     broker = Kafka(tmp_path_factory.mktemp("kafka"))
+    asyncio.run(broker.start())
+    yield broker
+    asyncio.run(broker.stop())
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """An Apache Kafka with users and rights, for the whole session."""
+    _require_kafka()
+    broker = SecureKafka(tmp_path_factory.mktemp("secure-kafka"))
     asyncio.run(broker.start())
     yield broker
     asyncio.run(broker.stop())

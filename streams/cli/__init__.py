@@ -12,15 +12,20 @@ from typing import Final, NoReturn
 
 import typer
 
+from streams.cli.alerts import alerts
 from streams.cli.bulletin import bulletin
 from streams.cli.deadline import deadline
 from streams.cli.demo import demo
 from streams.cli.doctor import doctor
 from streams.cli.judge import judge
+from streams.cli.kafka import kafka
+from streams.cli.keys import keys
+from streams.cli.platforms import platforms
 from streams.cli.reconcile import reconcile
 from streams.cli.rejects import rejects
 from streams.cli.restore import restore
 from streams.cli.simulate import simulate
+from streams.cli.submit import submit
 from streams.cli.terminal import INTERRUPTED, Failure, stderr
 from streams.cli.worker import worker
 
@@ -40,11 +45,16 @@ _VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (doctor, "检查：什么连得上、配得对、落后多少"),
     (bulletin, "生成某月通报：json、docx、xlsx、html"),
     (reconcile, "核对：实时统计、数据库统计与由信息清点的是否一致"),
+    (submit, "向网关报送文件；中断后再运行同一命令即可续传"),
+    (platforms, "平台登记册：何时接入、怎样接入、最近何时报送"),
     (restore, "由数据库恢复空的消息服务"),
 )
 for _verb, _help in _VERBS:
     app.command(help=_help)(_verb)
+app.add_typer(alerts, name="alerts")
 app.add_typer(rejects, name="rejects")
+app.add_typer(keys, name="keys")
+app.add_typer(kafka, name="kafka")
 
 
 def main() -> NoReturn:

@@ -34,22 +34,20 @@ def reconcile(
     import orjson
     from aiokafka.errors import KafkaError
 
+    from streams.connection import why
     from streams.store import StoreError
 
     try:
         first = date.fromisoformat(f"{month}-01")
     except ValueError:
         raise Failure(f"“{month}”不是月份，请按 2022-06 的样式填写") from None
+    settings = store_settings(data)
     try:
-        asked, found = asyncio.run(
-            _reconcile(first, store_settings(data), embedded=data is not None)
-        )
+        asked, found = asyncio.run(_reconcile(first, settings, embedded=data is not None))
     except StoreError as error:
         raise Failure(str(error)) from error
     except KafkaError as error:
-        raise Failure(
-            f"读不了消息服务（{type(error).__name__}），请检查 XINSHAO_BROKERS"
-        ) from error
+        raise Failure(asyncio.run(why(settings, error))) from error
     if as_json:
         for difference in found:
             sys.stdout.buffer.write(
@@ -64,11 +62,11 @@ def reconcile(
 async def _reconcile(
     month: date, settings: "Settings", *, embedded: bool
 ) -> "tuple[bool, list[Difference]]":
+    from streams.connection import fault
     from streams.reconcile import reconcile
     from streams.store import Store
-    from streams.tansu import serves
 
-    live = not embedded and any([await serves(address) for address in settings.brokers.split(",")])
+    live = not embedded and await fault(settings) is None
     with Store.open(settings) as store:
         log = settings if live else None
         return live, await reconcile(month, store, log, PATIENCE if live else 0.0)

@@ -104,6 +104,7 @@ def redrive(
 def _with_rejects(use: "Callable[[Rejects], Awaitable[Result]]") -> Result:
     from aiokafka.errors import KafkaError
 
+    from streams.connection import why
     from streams.rejects import Rejects
     from streams.settings import SettingsError, load_settings
 
@@ -116,9 +117,7 @@ def _with_rejects(use: "Callable[[Rejects], Awaitable[Result]]") -> Result:
     except SettingsError as error:
         raise Failure(str(error)) from None
     except KafkaError as error:
-        raise Failure(
-            f"连不上消息服务（{type(error).__name__}），请检查 XINSHAO_BROKERS"
-        ) from error
+        raise Failure(asyncio.run(why(load_settings(), error))) from error
 
 
 def _wanted(rule: str | None, since: str | None, until: str | None) -> "Callable[[Reject], bool]":

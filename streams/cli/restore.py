@@ -18,6 +18,7 @@ def restore(as_json: AsJson = False) -> None:
     import orjson
     from aiokafka.errors import KafkaError
 
+    from streams.connection import why
     from streams.recover import RecoverError
     from streams.settings import SettingsError, load_settings
     from streams.store import StoreError
@@ -29,9 +30,7 @@ def restore(as_json: AsJson = False) -> None:
     except (SettingsError, StoreError, TopicError, RecoverError) as error:
         raise Failure(str(error)) from error
     except KafkaError as error:
-        raise Failure(
-            f"连不上消息服务（{type(error).__name__}），请检查 XINSHAO_BROKERS"
-        ) from error
+        raise Failure(asyncio.run(why(load_settings(), error))) from error
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(recovered._asdict(), option=orjson.OPT_APPEND_NEWLINE))
     else:

@@ -24,6 +24,7 @@ def environment(settings: Settings) -> dict[str, str]:
     given = {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         for name, value in settings
+        if value is not None
     }
     return {f"XINSHAO_{name.upper()}": value for name, value in given.items()}
 

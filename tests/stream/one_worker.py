@@ -31,7 +31,7 @@ def main() -> None:
         app,
         options.topic,
         group=group_of(options.topic),
-        brokers=options.address,
+        connection={"bootstrap_servers": options.address},
         session_timeout=SESSION,
         commit_every=0.0,
         batch_records=100,

@@ -96,7 +96,7 @@ class Worker:
             self.app,
             topic,
             group=group_of(topic),
-            brokers=address,
+            connection={"bootstrap_servers": address},
             session_timeout=session,
             **{
                 "commit_every": 0.0,

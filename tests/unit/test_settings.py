@@ -47,3 +47,29 @@ def test_an_unreadable_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_the_identity_key_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XINSHAO_IDENTITY_KEY", "s3cret")
     assert "s3cret" not in repr(load_settings())
+
+
+def test_a_folder_has_a_file_for_each_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets, file = tmp_path / "secrets", tmp_path / "xinshao.toml"
+    secrets.mkdir()
+    (secrets / "identity_key").write_text("of the folder\n", encoding="utf-8")
+    (secrets / "clickhouse_password").write_text("of the folder\n", encoding="utf-8")
+    (secrets / "grafana_password").write_text("of another program\n", encoding="utf-8")
+    file.write_text('identity_key = "of the file"\nnamespace = "wuhan"\n', encoding="utf-8")
+    monkeypatch.setenv("XINSHAO_SECRETS", str(secrets))
+    monkeypatch.setenv("XINSHAO_FILE", str(file))
+    monkeypatch.setenv("XINSHAO_CLICKHOUSE_PASSWORD", "of the environment")
+    settings = load_settings()
+    assert settings.identity_key.get_secret_value() == "of the folder"
+    assert settings.clickhouse_password.get_secret_value() == "of the environment"
+    assert settings.namespace == "wuhan"
+
+
+def test_a_missing_folder_of_secrets_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XINSHAO_SECRETS", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match="XINSHAO_SECRETS"):
+        load_settings()

@@ -1,0 +1,80 @@
+"""`xinshao alerts`: rules and routes from the registry, and the tools' checks over them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.options import RegistryFolder, registry_of
+from streams.cli.terminal import FINDINGS, Failure, stdout
+
+alerts = typer.Typer(help="告警：由登记册生成规则和路由，并检查", no_args_is_help=True)
+
+
+@alerts.command(help="由登记册生成 Prometheus 规则和 Alertmanager 配置")
+def render(
+    registry: RegistryFolder = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="写入的文件夹；缺省为 deploy")
+    ] = None,
+    runbook: Annotated[
+        str, typer.Option("--runbook", metavar="URL", help="告警说明里处置手册的地址")
+    ] = "docs/runbook.md",
+) -> None:
+    """Write the rules and the routes."""
+    from models.registry import RegistryError
+    from streams.alerts.routes import render_routes
+    from streams.alerts.rules import render_rules
+    from streams.registry import load_channels
+    from streams.settings import DEPLOY
+
+    known, calendar = registry_of(registry)
+    try:
+        channels = load_channels(registry or DEPLOY / "registry")
+        routes = render_routes(known, calendar, channels)
+    except RegistryError as error:
+        raise Failure(str(error)) from None
+    folder = out or DEPLOY
+    files = {
+        **{
+            f"prometheus/rules/{name}": text
+            for name, text in render_rules(known, runbook=runbook).items()
+        },
+        **{f"alertmanager/{name}": text for name, text in routes.items()},
+    }
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        stdout().print(f"已写出 {path}", soft_wrap=True)
+
+
+@alerts.command(help="用 promtool、amtool 检查规则、规则测试、配置和每条路由")
+def check(
+    registry: RegistryFolder = None,
+    deploy: Annotated[
+        Path | None, typer.Option("--deploy", metavar="DIR", help="要检查的文件夹；缺省为 deploy")
+    ] = None,
+) -> None:
+    """Check what was rendered; exit 1 where a tool finds something wrong."""
+    from streams.alerts.check import PACKAGES, NotRendered, missing_tools
+    from streams.alerts.check import check as checked
+    from streams.settings import DEPLOY
+
+    if missing := missing_tools():
+        packages = "、".join(PACKAGES[tool] for tool in missing)
+        raise Failure(f"没有安装 {'、'.join(missing)}：请安装 Debian 软件包 {packages} 后重试")
+    known, _calendar = registry_of(registry)
+    out = stdout()
+    done = faults = 0
+    try:
+        for finding in checked(deploy or DEPLOY, known):
+            done += 1
+            if finding.fault:
+                faults += 1
+                out.print(f"{finding.what}：有误\n{finding.fault}", style="red", soft_wrap=True)
+    except NotRendered as nothing:
+        raise Failure(str(nothing)) from None
+    out.print(f"检查 {done} 项，{faults} 项有误", style="red" if faults else "green")
+    if faults:
+        raise typer.Exit(FINDINGS)

@@ -17,6 +17,8 @@ from yaml import safe_dump
 from models.registry import (
     DEFAULT_WINDOW,
     FILES,
+    OFFICE,
+    OPERATORS,
     Contact,
     Limits,
     Platform,
@@ -153,10 +155,11 @@ def test_misprint_of_the_bulletin_is_no_unit(shipped: Registry) -> None:
 def test_every_shipped_unit_can_be_told_at_an_address_that_reaches_nobody(
     shipped: Registry,
 ) -> None:
-    for unit in shipped.units:
-        (contact,) = shipped.contacts_for(unit.id)
+    told = [OFFICE, OPERATORS, *(unit.id for unit in shipped.units)]
+    for name in told:
+        (contact,) = shipped.contacts_for(name)
         assert contact.email.endswith(".example")
-    assert len({contact.email for contact in shipped.contacts}) == len(shipped.units)
+    assert len({contact.email for contact in shipped.contacts}) == len(told)
 
 
 def test_shipped_windows_and_thresholds(shipped: Registry) -> None:
@@ -321,6 +324,8 @@ REFUSALS: list[tuple[str, str, int, str]] = [
     ),
     ("platforms", "{P}\n  owner: 江岸区\n  categories: licence", 6, "categories 应为列表"),
     ("platforms", "{P}\n  owner: 江岸区\n  since_: 2022", 6, "since_ 是不认识的键"),
+    ("platforms", "{P}\n  owner: 江岸区\n  rhythm: 0", 6, "rhythm 不能小于 1"),
+    ("platforms", "{P}\n  owner: 江岸区\n  rhythm: 每周", 6, "rhythm 应为整数"),
     ("platforms", "{P}", 1, "缺少 owner，请补上"),
     (
         "platforms",
@@ -361,6 +366,12 @@ REFUSALS: list[tuple[str, str, int, str]] = [
         "- unit: 江岸区\n  role: 岗\n  email: c@d.example\n  webhook: http://x.example",
         4,
         "webhook 应为 https:// 开头的地址",
+    ),
+    (
+        "contacts",
+        "- unit: 江岸区\n  role: 岗\n  email: c@d.example\n  webhook: https://x.example/?key=1",
+        4,
+        "webhook 不能带密钥",
     ),
     ("contacts", "- {unit: 江岸区, email: c@d.example}", 1, "缺少 role"),
     # thresholds

@@ -11,7 +11,7 @@ demo: $(READY)
 
 test: $(READY) lint
 	$(BIN)/pytest tests/unit -n auto $(PYTEST_FLAGS)
-	$(BIN)/pytest tests/stream tests/chaos tests/e2e $(PYTEST_FLAGS)
+	$(BIN)/pytest tests/stream tests/chaos tests/e2e -n 3 $(PYTEST_FLAGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

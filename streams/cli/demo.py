@@ -4,6 +4,7 @@ import asyncio
 import signal
 import webbrowser
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -92,6 +93,7 @@ async def _demo(
 ) -> bool:
     from streams.demo import month_of, run, settled
     from streams.embedded import embedded
+    from streams.watching import WatchersUnavailableError, watching
     from streams.worker import calm_garbage_collector
 
     calm_garbage_collector()
@@ -99,9 +101,18 @@ async def _demo(
     if (task := asyncio.current_task()) is not None:
         # Told to end, it ends as with Ctrl-C: the broker and the feeder are stopped first.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with embedded(folder, port, keep=keep) as (worker, settings):
+    async with AsyncExitStack() as running:
+        worker, settings = await running.enter_async_context(embedded(folder, port, keep=keep))
         address = f"http://{settings.host}:{settings.port}/"
         out.print(f"控制台 {address}，指标 {address}metrics，数据在 {folder}")
+        if not once:
+            try:
+                watchers = await running.enter_async_context(
+                    watching(settings, folder / "watching")
+                )
+                out.print(f"告警 {watchers.alerts}，分派 {watchers.routes}；演示中不发给任何人")
+            except WatchersUnavailableError as lacking:
+                out.print(str(lacking), soft_wrap=True)
         if browser and not once:
             webbrowser.open(address)
         if keep:

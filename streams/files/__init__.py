@@ -14,9 +14,21 @@ from typing import BinaryIO, Final
 from streams.files.delimited import find_delimiter, read_csv
 from streams.files.encoding import encoding_of, marked_encoding
 from streams.files.ndjson import Lines, read_ndjson
-from streams.files.row import LARGEST_ROW, Given, Row, Rows, UnusableFile
+from streams.files.row import LARGEST_ROW, Given, Limits, Row, Rows, UnusableFile
 
-__all__ = ["LARGEST_ROW", "Given", "Row", "Rows", "UnusableFile", "open_file", "read_stream"]
+__all__ = [
+    "LARGEST_ROW",
+    "LIMITS",
+    "Given",
+    "Limits",
+    "Row",
+    "Rows",
+    "UnusableFile",
+    "open_file",
+    "read_stream",
+]
+
+LIMITS: Final = Limits()
 
 HEAD: Final = 8192
 """Bytes from which a file's format is told."""
@@ -27,7 +39,7 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 @contextmanager
-def open_file(path: Path, given: Given) -> Iterator[Rows]:
+def open_file(path: Path, given: Given, limits: Limits = LIMITS) -> Iterator[Rows]:
     """Open a file of submissions; its rows are read while they are iterated.
 
     NDJSON holds submissions (DESIGN section 7), CSV and XLSX records under a header. Texts are in
@@ -37,13 +49,14 @@ def open_file(path: Path, given: Given) -> Iterator[Rows]:
     Args:
         path: The file.
         given: What holds for rows that do not say it themselves.
+        limits: What a workbook may take.
 
     Raises:
         UnusableFile: it cannot be read at all; iterating the rows may raise it too.
     """
     with ExitStack() as stack:
         try:
-            rows = _open(path, given, stack)
+            rows = _open(path, given, limits, stack)
         except FileNotFoundError:
             raise UnusableFile(f"没有这个文件：{path}") from None
         except PermissionError:
@@ -56,7 +69,7 @@ def read_stream(stream: BinaryIO, given: Given) -> Rows:
     return Rows(read_ndjson(Lines(stream.readline, b"\n"), given), [], lambda: 0.0)
 
 
-def _open(path: Path, given: Given, stack: ExitStack) -> Rows:
+def _open(path: Path, given: Given, limits: Limits, stack: ExitStack) -> Rows:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise UnusableFile(f"{path} 是文件夹：请给出其中的文件")
@@ -67,9 +80,9 @@ def _open(path: Path, given: Given, stack: ExitStack) -> Rows:
     if head.startswith(_ZIP):
         from streams.files.workbook import open_workbook
 
-        return stack.enter_context(open_workbook(path, given))
+        return stack.enter_context(open_workbook(path, given, limits))
     if head.startswith(_OLE):
-        from streams.files.workbook import old_format
+        from streams.files.parts import old_format
 
         raise old_format(path)
     ndjson = _is_ndjson(path, head, whole=status.st_size <= HEAD)

@@ -14,6 +14,17 @@ LARGEST_COLUMNS: Final = 500
 """Columns of a table; the longest field list has 31."""
 
 
+class Limits(NamedTuple):
+    """What a workbook may take; beyond it, a file is refused with a message that says so."""
+
+    unpacked: int = 512 << 20
+    """Bytes of XML in all; about half a million licences."""
+    held: int = 64 << 20
+    """Bytes of any part but the sheets: the shared texts are held in memory."""
+    rows: int = 1 << 20
+    """Rows of a sheet, as spreadsheet programs have it; a crafted file may name a higher row."""
+
+
 class UnusableFile(ValueError):
     """A file that cannot be read at all; `str()` says why and what to do, in one Chinese line."""
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Final
+from typing import Final, Self
 
 import orjson
 
@@ -38,6 +38,20 @@ class Rounded(str):
     """The text of a number of which a spreadsheet has lost the last digits."""
 
     __slots__ = ()
+
+
+class Unfit(str):
+    """Stands for a cell whose content cannot be taken: by which rule, and why, in Chinese."""
+
+    rule: str
+    why: str
+
+    def __new__(cls, rule: str, why: str) -> Self:
+        """The text itself is only there not to be blank."""
+        cell = super().__new__(cls, "\ufffd")
+        cell.rule = rule
+        cell.why = why
+        return cell
 
 
 def _spelled(heading: str) -> str:
@@ -99,7 +113,7 @@ def find_header(grid: Grid, category: Category | None) -> Header | None:
 
 
 def _as_header(number: int, cells: Cells, category: Category | None) -> Header | None:
-    headings = tuple(map(_spelled, cells))
+    headings = tuple(map(_spelled, cells[: LARGEST_COLUMNS + 1]))
     filled = Counter(filter(None, headings))
     saying = {
         _SAYING[heading]: column for column, heading in enumerate(headings) if heading in _SAYING
@@ -199,7 +213,7 @@ class _Table:
                 empty = False
                 yield Row(number, cells)
                 continue
-            cells = [cell if type(cell) is Rounded else cell.strip(WHITE_SPACE) for cell in cells]
+            cells = [cell.strip(WHITE_SPACE) if type(cell) is str else cell for cell in cells]
             if any(cells):
                 empty = False
                 yield Row(number, self._submission(cells))
@@ -247,6 +261,11 @@ class _Table:
             codes = self._columns(category)
             width = len(cells)
             record = {code: cells[column] for column, code in codes.items() if column < width}
+            for column, code in codes.items():
+                if column < width and isinstance(unfit := cells[column], Unfit):
+                    name = SCHEMAS[category].items[code].name
+                    message = f"第 {column + 1} 列（{name}）{unfit.why}"
+                    return Unreadable(unfit.rule, message, unit or given.unit, category)
             rounded = [code for code, value in record.items() if type(value) is Rounded]
             if rounded:
                 schema = SCHEMAS[category]

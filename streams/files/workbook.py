@@ -1,146 +1,348 @@
 """XLSX: the first visible sheet of a workbook that has a header.
 
 Values are what the cells show, not what they mean: a whole number has no decimals, a true value is
-TRUE, a formula is its stored result and an error its own text (#N/A), so that the rules find it.
-Only dates are put in one form, 2022-06-03. Of merged cells the first one holds the value and the
-others are blank, as in the file.
+TRUE, an error its own text (#N/A), so that the rules find it. Only dates are put in one form,
+2022-06-03. Of merged cells the first one holds the value and the others are blank, as in the file.
+
+A formula is never evaluated. Its stored result is what its author saw, and counts; where none is
+stored nobody has seen one, and the row says so.
 """
 
-import warnings
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
-from mmap import ACCESS_READ, mmap
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
-from zipfile import BadZipFile, ZipFile
+from posixpath import join, normpath
+from typing import Final
+from zipfile import ZipFile
 
-from openpyxl import load_workbook
+from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
+from openpyxl.utils import column_index_from_string
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
-from streams.files.row import Given, Rows, UnusableFile
-from streams.files.tables import Cells, Rounded, find_header, no_header, read_table
+from streams.files.parts import (
+    Attributes,
+    Elements,
+    broken,
+    open_archive,
+    plain,
+    read_pieces,
+    read_whole,
+)
+from streams.files.row import LARGEST_COLUMNS, Given, Limits, Rows, UnusableFile
+from streams.files.tables import Cells, Rounded, Unfit, find_header, no_header, read_table
 
-LARGEST_UNPACKED: Final = 512 << 20
-"""Bytes of XML in a workbook; about half a million licences."""
+LARGEST_CELL: Final = 32_767
+"""Characters of a cell, as spreadsheet programs have it."""
 
-LARGEST_HELD: Final = 64 << 20
-"""Bytes of any other part of a workbook: its shared texts are held in memory while it is read."""
+LAST_COLUMN: Final = 16_384
+"""Columns of a sheet, as spreadsheet programs have it."""
 
-LARGEST_NUMBER_OF_ROWS: Final = 1 << 20
-"""Rows of a sheet, as spreadsheet programs have it; a crafted file may name a higher row."""
+MOST_SHEETS: Final = 255
 
 EXACT_DIGITS: Final = 15
 """Digits of a number that a spreadsheet keeps; the rest become 0."""
 
-# openpyxl's warnings tell of styles and extensions, and quote cells, which may be personal.
-warnings.filterwarnings("ignore", module=r"openpyxl\.")
-
-_SAVE_AS: Final = "请在 Excel 或 WPS 中另存为 .xlsx 后再试"
-_WORKBOOK: Final = "xl/workbook.xml"
-_STREAMED: Final = ("xl/worksheets/", "xl/media/")
-_OTHERS: Final = {
-    "xl/workbook.bin": f"这是 .xlsb 格式的工作簿，读不了：{_SAVE_AS}",
-    "content.xml": f"这是 OpenDocument（.ods 等）文件，读不了：{_SAVE_AS}",
-    "word/document.xml": "这是 Word 文档，不是表格：请提交 .xlsx、.csv 或 NDJSON 文件",
-}
-"""What is said of a ZIP file that holds one of these."""
-
-
-def old_format(path: Path) -> UnusableFile:
-    """What to say of a file in the container of .xls, in which encrypted workbooks are kept too."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        encrypted = content.find("EncryptedPackage".encode("utf-16-le")) >= 0
-    if encrypted:
-        return UnusableFile("工作簿设有打开密码，读不了：请取消密码后重新保存")
-    return UnusableFile(f"这是旧格式（.xls、.et 等）的文件，读不了：{_SAVE_AS}")
+_TOO_LONG: Final = Unfit("too-long", f"超过 {LARGEST_CELL} 个字符，请缩短")
+_NO_RESULT: Final = Unfit(
+    "formula",
+    "是公式，文件中没有保存它的结果：请用 Excel 或 WPS 打开并重新保存，或改填公式的结果",
+)
 
 
 @contextmanager
-def open_workbook(path: Path, given: Given) -> Iterator[Rows]:
+def open_workbook(path: Path, given: Given, limits: Limits) -> Iterator[Rows]:
     """Read a workbook's rows.
 
     Raises:
-        UnusableFile: it is no XLSX workbook, too large, broken, or without a header; iterating the
-            rows raises it too.
+        UnusableFile: it is no XLSX workbook, has macros, is too large, broken, or without a header;
+            iterating the rows raises it too.
     """
-    _inspect(path)
-    with _refusing():
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    with closing(book):
-        sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-        for sheet in sheets:
-            reader = _Sheet(sheet)
-            header = find_header(reader.grid(), given.category)
+    with closing(open_archive(path, limits)) as archive:
+        book = _Book(archive, limits)
+        notes: list[str] = []
+        for title, part in book.sheets.items():
+            sheet = _Sheet(book, part)
+            header = find_header(sheet.grid(), given.category)
             if header is not None:
+                if others := [f"“{other}”" for other in book.sheets if other != title]:
+                    notes.append(f"只读取了工作表“{title}”，没有读取{'、'.join(others)}")
                 break
         else:
             raise no_header(given.category)
-        notes: list[str] = []
-        if others := [f"“{other.title}”" for other in sheets if other is not sheet]:
-            notes.append(f"只读取了工作表“{sheet.title}”，没有读取{'、'.join(others)}")
-        rows = read_table(header, reader.grid(), given, notes, ragged=True)
-        yield Rows(rows, notes, reader.progress)
+        rows = read_table(header, sheet.grid(), given, notes, ragged=True)
+        yield Rows(rows, notes, sheet.progress)
 
 
-def _inspect(path: Path) -> None:
-    """Look at what the file claims to hold before anything of it is unpacked.
+class _Book:
+    """What the sheets' cells refer to. `sheets` holds the part of each visible one, by title."""
 
-    `zipfile` never unpacks more of a part than its claimed size, so the claims can be relied on.
-    """
-    try:
-        with ZipFile(path) as archive:
-            parts = {part.filename: part for part in archive.infolist()}
-    except BadZipFile:
-        raise UnusableFile("XLSX 文件已损坏或不完整：请重新导出或重新下载") from None
-    if _WORKBOOK not in parts:
-        other = next((message for name, message in _OTHERS.items() if name in parts), None)
-        raise UnusableFile(other or "这是压缩包，不是表格：请先解压，再提交其中的文件")
-    if any(part.flag_bits & 1 for part in parts.values()):
-        raise UnusableFile("压缩包设有密码，读不了：请取消密码后重新保存")
-    held = (part for name, part in parts.items() if not name.startswith(_STREAMED))
-    if sum(part.file_size for part in parts.values()) > LARGEST_UNPACKED or any(
-        part.file_size > LARGEST_HELD for part in held
-    ):
-        raise UnusableFile(
-            f"工作簿太大（解压后超过 {LARGEST_UNPACKED >> 20} MiB，"
-            f"或其中的文字超过 {LARGEST_HELD >> 20} MiB）：请另存为 CSV，或分成几个文件"
-        )
+    def __init__(self, archive: ZipFile, limits: Limits) -> None:
+        self.archive = archive
+        self.limits = limits
+        self.size = {part.filename: part.file_size for part in archive.infolist()}
+        relations = _Relations()
+        read_whole(archive, "xl/_rels/workbook.xml.rels", relations)
+        contents = _Contents()
+        read_whole(archive, "xl/workbook.xml", contents)
+        if len(contents.visible) > MOST_SHEETS:
+            raise UnusableFile(f"工作簿中的工作表超过 {MOST_SHEETS} 个：请删去多余的工作表")
+        self.epoch = CALENDAR_MAC_1904 if contents.from_1904 else CALENDAR_WINDOWS_1900
+        self.sheets: dict[str, str] = {}
+        sheets = relations.parts("worksheet")
+        for title, relation in contents.visible:
+            part = sheets.get(relation, "")
+            # A part under several titles would be read as often.
+            if part in self.size and part not in self.sheets.values():
+                self.sheets[title] = part
+        self.formats = _Formats()
+        for part in islice(relations.parts("styles").values(), 1):
+            read_whole(archive, part, self.formats)
+        texts = _Texts()
+        for part in islice(relations.parts("sharedStrings").values(), 1):
+            read_whole(archive, part, texts)
+        self.texts = texts.found
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Turn whatever openpyxl stumbles over into UnusableFile: it promises no set of errors."""
-    try:
-        yield
-    except UnusableFile:
-        raise
-    except Exception:  # noqa: BLE001 - any, as said above; and their texts quote cells
-        raise UnusableFile(
-            "XLSX 文件已损坏或内容不合规范：请用 Excel 或 WPS 打开并重新保存"
-        ) from None
+class _Relations(Elements):
+    """Which part is what to the workbook."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, str, str]] = []
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        if name == "Relationship" and attributes.get("TargetMode") != "External":
+            part = normpath(join("/xl", attributes["Target"])).lstrip("/")
+            self._found.append((attributes["Type"].rpartition("/")[2], attributes["Id"], part))
+
+    def parts(self, kind: str) -> dict[str, str]:
+        """The parts of a kind, by the relation's id."""
+        return {id_: part for its, id_, part in self._found if its == kind}
+
+
+class _Contents(Elements):
+    """The workbook's visible sheets, title and relation, and from which year its days count."""
+
+    def __init__(self) -> None:
+        self.visible: list[tuple[str, str]] = []
+        self.from_1904 = False
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        if name == "sheet" and attributes.get("state", "visible") == "visible":
+            self.visible.append((attributes["name"], plain(attributes)["id"]))
+        elif name == "workbookPr":
+            self.from_1904 = attributes.get("date1904") in ("1", "true")
+
+
+class _Formats(Elements):
+    """Which of the cell styles (by their number) show a day or time, and which a duration."""
+
+    def __init__(self) -> None:
+        self.days: set[int] = set()
+        self.durations: set[int] = set()
+        self._codes = dict(BUILTIN_FORMATS)
+        self._in_cells = False
+        self._styles = 0
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        if name == "numFmt":
+            self._codes[int(attributes["numFmtId"])] = attributes["formatCode"]
+        elif name == "cellXfs":
+            self._in_cells = True
+        elif name == "xf" and self._in_cells:
+            code = self._codes.get(int(attributes.get("numFmtId", 0)), "General")
+            if is_timedelta_format(code):
+                self.durations.add(self._styles)
+            elif is_date_format(code):
+                self.days.add(self._styles)
+            self._styles += 1
+
+    def end(self, name: str) -> None:
+        if name == "cellXfs":
+            self._in_cells = False
+
+
+class _Text(Elements):
+    """A cell's text as its pieces come; no more is kept than a cell may hold."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+        self._taking = False
+        self._pronounced = False
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        if name in ("v", "t"):
+            self._taking = not self._pronounced
+        elif name == "rPh":
+            self._pronounced = True
+
+    def end(self, name: str) -> None:
+        self._taking = False
+        if name == "rPh":
+            self._pronounced = False
+
+    def text(self, text: str) -> None:
+        if self._taking:
+            self._length += len(text)
+            if self._length <= LARGEST_CELL:
+                self._pieces.append(text)
+
+    def take(self) -> str:
+        """The text, which is empty afterwards."""
+        text = "".join(self._pieces) if self._length <= LARGEST_CELL else _TOO_LONG
+        self._pieces.clear()
+        self._length = 0
+        return text
+
+
+class _Texts(_Text):
+    """The shared texts, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def end(self, name: str) -> None:
+        super().end(name)
+        if name == "si":
+            self.found.append(_unescaped(self.take()))
+
+
+class _Rows(_Text):
+    """A sheet's rows; `done` gathers those that have ended."""
+
+    def __init__(self, book: _Book) -> None:
+        super().__init__()
+        self.done: list[tuple[int, Cells]] = []
+        self._book = book
+        self._rows = self._row = self._column = 0
+        self._cells: Cells = []
+        self._kind = self._style = ""
+        self._formula = False
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        if name == "c":
+            place = attributes.get("r")
+            self._column = _column(place.rstrip(_DIGITS)) if place else self._column + 1
+            if self._column > LAST_COLUMN:
+                raise broken(f"第 {self._row} 行超过 {LAST_COLUMN} 列")
+            self._kind = attributes.get("t", "n")
+            self._style = attributes.get("s", "")
+            self._formula = False
+        elif name == "f":
+            self._formula = True
+        elif name == "row":
+            self._row = int(attributes.get("r", self._row + 1))
+            self._rows += 1
+            self._column = 0
+            self._cells = []
+            most = self._book.limits.rows
+            if max(self._row, self._rows) > most:
+                raise UnusableFile(f"工作表超过 {most} 行：请分成几个文件")
+        else:
+            super().start(name, attributes)
+
+    def end(self, name: str) -> None:
+        if name == "c":
+            self._place(self._shown(self.take()))
+        elif name == "row":
+            self.done.append((self._row, self._cells))
+        else:
+            super().end(name)
+
+    def _place(self, cell: str) -> None:
+        if not cell:
+            return
+        if self._column > LARGEST_COLUMNS:
+            raise UnusableFile(
+                f"第 {self._row} 行第 {self._column} 列还有内容，"
+                f"表格超过 {LARGEST_COLUMNS} 列：请删去多余的列"
+            )
+        self._cells.extend([""] * (self._column - len(self._cells)))
+        self._cells[self._column - 1] = cell
+
+    def _shown(self, text: str) -> str:
+        if not text:
+            return _NO_RESULT if self._formula and self._kind != "str" else ""
+        if isinstance(text, Unfit):
+            return text
+        try:
+            match self._kind:
+                case "n":
+                    return self._number(text)
+                case "s":
+                    return self._book.texts[int(text)]
+                case "str" | "inlineStr":
+                    return _unescaped(text)
+                case "b":
+                    return str(text != "0").upper()
+                case "e":
+                    return text
+                case "d":
+                    return cell_text(datetime.fromisoformat(text))
+        except (ValueError, IndexError):
+            pass
+        raise broken(f"第 {self._row} 行第 {self._column} 列")
+
+    def _number(self, text: str) -> str:
+        value = float(text) if {".", "E", "e"}.intersection(text) else int(text)
+        formats = self._book.formats
+        style = int(self._style or 0)
+        duration = style in formats.durations
+        if not duration and style not in formats.days:
+            return cell_text(value)
+        try:
+            return cell_text(from_excel(value, self._book.epoch, timedelta=duration))
+        except (ValueError, OverflowError):
+            return "#VALUE!"
 
 
 class _Sheet:
-    """A worksheet's rows as texts."""
+    """A worksheet, which may be read again and again."""
 
-    def __init__(self, sheet: Any) -> None:  # openpyxl's types know nothing of read-only sheets
-        self._sheet = sheet
-        self._rows = sheet.max_row or 0
+    def __init__(self, book: _Book, part: str) -> None:
+        self._book = book
+        self._part = part
         self._read = 0
-        # What a file says of a sheet's size can be wrong; then cells would be left out.
-        sheet.reset_dimensions()
 
     def progress(self) -> float:
-        return min(1.0, self._read / self._rows) if self._rows else 0.0
+        return self._read / self._book.size[self._part]
 
     def grid(self) -> Iterator[tuple[int, Cells]]:
-        with _refusing():
-            for number, values in enumerate(self._sheet.iter_rows(values_only=True), 1):
-                if number > LARGEST_NUMBER_OF_ROWS:
-                    raise UnusableFile(f"工作表超过 {LARGEST_NUMBER_OF_ROWS} 行：请分成几个文件")
-                self._read = number
-                yield number, [cell_text(value) for value in values]
+        rows = _Rows(self._book)
+        for read in read_pieces(self._book.archive, self._part, rows):
+            self._read = read
+            yield from rows.done
+            rows.done.clear()
+
+
+_DIGITS: Final = "0123456789"
+
+
+_column: Final = lru_cache(maxsize=LAST_COLUMN)(column_index_from_string)
+"""A column's number, of the letters that spreadsheets give it."""
+
+
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+def _unescaped(text: str) -> str:
+    """A text with what XML cannot hold: _x000D_ is a carriage return (ECMA-376 part 1, 22.9.2.19).
+
+    Half a character stays a mark of broken encoding.
+    """
+    if "_x" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: _character(int(found[1], 16)), text)
+
+
+def _character(code: int) -> str:
+    return "\ufffd" if 0xD800 <= code <= 0xDFFF else chr(code)
 
 
 def cell_text(value: object) -> str:

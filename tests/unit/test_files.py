@@ -20,7 +20,16 @@ from hypothesis import strategies as st
 from models.records import SCHEMAS
 from models.submission import Submission, Unreadable
 from models.words import Category
-from streams.files import LARGEST_ROW, Given, Row, UnusableFile, open_file, read_stream, workbook
+from streams.files import (
+    LARGEST_ROW,
+    LIMITS,
+    Given,
+    Limits,
+    Row,
+    UnusableFile,
+    open_file,
+    read_stream,
+)
 from streams.files.tables import Rounded
 from streams.files.workbook import cell_text
 from tests.samples import CREDIT_CODE, RECEIVED, RESIDENT_ID, VALID, delivery
@@ -32,8 +41,8 @@ NAMES = [SCHEMAS[Category.LICENCE].items[code].name for code in CODES]
 VALUES = list(LICENCE.values())
 
 
-def read(path: Path, given: Given = GIVEN) -> tuple[list[Row], list[str]]:
-    with open_file(path, given) as rows:
+def read(path: Path, given: Given = GIVEN, limits: Limits = LIMITS) -> tuple[list[Row], list[str]]:
+    with open_file(path, given, limits) as rows:
         found = list(rows)
         return found, rows.notes
 
@@ -47,9 +56,9 @@ def submissions(path: Path, given: Given = GIVEN) -> dict[int, Submission]:
     return found
 
 
-def refusal(path: Path, given: Given = GIVEN) -> str:
+def refusal(path: Path, given: Given = GIVEN, limits: Limits = LIMITS) -> str:
     with pytest.raises(UnusableFile) as refused:
-        read(path, given)
+        read(path, given, limits)
     message = str(refused.value)
     assert "\n" not in message
     return message
@@ -495,9 +504,11 @@ def with_shared_texts(path: Path) -> Path:
     parts[SHEET] = re.sub(r't="inlineStr"><is>(.*?)</is>', share, parts[SHEET])
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     parts["xl/sharedStrings.xml"] = f'<sst xmlns="{main}">{"".join(texts)}</sst>'
-    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
-    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(
-        "</Types>", f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    relations = "xl/_rels/workbook.xml.rels"
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/sharedStrings"
+    parts[relations] = parts[relations].replace(
+        "</Relationships>",
+        f'<Relationship Id="texts" Type="{kind}" Target="sharedStrings.xml"/></Relationships>',
     )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in parts.items():
@@ -520,26 +531,18 @@ def test_a_wrong_size_in_the_file_loses_no_cells(book: Path) -> None:
     assert submissions(book)[2].clean
 
 
-def test_a_row_number_from_beyond_any_sheet_is_refused(
-    book: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workbook, "LARGEST_NUMBER_OF_ROWS", 1000)
+def test_a_row_number_from_beyond_any_sheet_is_refused(book: Path) -> None:
     saved(book, CODES, VALUES)
     rewritten(book, SHEET, b'<row r="2">', b'<row r="2000000000">')
-    assert "1000 行" in refusal(book)
+    assert "1048576 行" in refusal(book)
 
 
-def test_workbooks_that_unpack_too_large_are_refused_unread(
-    book: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workbooks_that_unpack_too_large_are_refused_unread(book: Path) -> None:
     with_shared_texts(saved(book, CODES, VALUES))
-    monkeypatch.setattr(workbook, "LARGEST_HELD", 1000)
-    assert "太大" in refusal(book)
-    monkeypatch.undo()
+    assert "太大" in refusal(book, limits=Limits(held=1000))
     with zipfile.ZipFile(book, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb", bytes(2 << 20))
-    monkeypatch.setattr(workbook, "LARGEST_UNPACKED", 1 << 20)
-    assert "太大" in refusal(book)
+    assert "太大" in refusal(book, limits=Limits(unpacked=1 << 20))
 
 
 def test_a_bomb_of_entities_is_refused(book: Path) -> None:
@@ -558,7 +561,7 @@ def test_a_bomb_of_entities_is_refused(book: Path) -> None:
         (SHEET, b"</row>", b""),
         (SHEET, b't="inlineStr"><is><t>XK_WSH</t></is>', b't="s"><v>999999</v>'),
         ("xl/styles.xml", b"<", b"<<"),
-        ("xl/workbook.xml", b"sheetId", b"nothing"),
+        ("xl/workbook.xml", b"r:id", b"r:nothing"),
     ],
 )
 def test_broken_workbooks_are_refused(book: Path, part: str, old: bytes, new: bytes) -> None:

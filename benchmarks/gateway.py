@@ -112,6 +112,9 @@ async def gateway(
         "XINSHAO_REGISTRY": str(settings.registry),
         "XINSHAO_DATA": str(settings.data),
         "XINSHAO_GATEWAY_PORT": str(port),
+        # What the gateway can do is asked for, not what it lets one key do.
+        "XINSHAO_GATEWAY_RATE": "1000000",
+        "XINSHAO_GATEWAY_BURST": "1000000",
     }
     errors = folder / "gateway.log"
     with errors.open("wb") as log:

@@ -33,11 +33,17 @@ class Position(NamedTuple):
     offset: int
 
 
-class Origin(NamedTuple):
-    """Where a platform's own message stood: the log ("topic/partition") and the offset in it.
+REQUEST: Final = "request/"
+"""Begins the `Origin.log` of what came in a request, before the platform and the request's mark."""
 
-    `admit` may put a message into submissions twice when it dies in between; within one partition
-    of submissions the offsets of one origin rise, so a repeat is known by it.
+
+class Origin(NamedTuple):
+    """Where a platform's own message stood, so that it counts once though it may come twice.
+
+    `admit` may put a message into submissions twice when it dies in between: `log` is
+    "topic/epoch/partition", and within one partition of submissions its offsets rise. A platform
+    may send a request again that it had no answer to: `log` is "request/platform/mark", and
+    `offset` the number of the record in it.
     """
 
     log: str

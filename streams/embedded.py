@@ -1,13 +1,19 @@
-"""The embedded stack: broker and worker in one command, with nothing but what pip installed."""
+"""The embedded stack: broker, worker and gateway in one command, with what pip installed alone."""
 
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from models.registry import Platform, Via
+from models.words import SHANGHAI, UnitKind
+from streams.gateway import serving
+from streams.keys import issue
 from streams.producer import LogWriter
 from streams.recover import recover
+from streams.registry import load_registry
 from streams.settings import Settings, load_settings
 from streams.store import CHDB, Store
 from streams.tansu import Tansu
@@ -65,6 +71,34 @@ async def embedded(
                     await worker.during(worker.stored())
     finally:
         await broker.stop()
+
+
+class Welcome(NamedTuple):
+    """The gateway's address, and a key to try it with: which platform has it."""
+
+    address: str
+    key: str
+    platform: Platform
+
+
+@asynccontextmanager
+async def welcoming(worker: Worker, settings: Settings) -> AsyncIterator[Welcome]:
+    """Run a gateway in the process of the stack; earlier keys to it open no more.
+
+    Raises:
+        GatewayError: its port is taken.
+    """
+    registry = load_registry(settings.registry)
+    platform = next(
+        each
+        for each in registry.platforms
+        if each.via is Via.API
+        and any(unit.kind is UnitKind.DISTRICT and unit.id == each.owner for unit in registry.units)
+    )
+    settings.keys.unlink(missing_ok=True)
+    key = issue(settings.keys, registry, platform.id, datetime.now(SHANGHAI))
+    async with serving(settings, worker.clock) as gateway:
+        yield Welcome(gateway.address, key, platform)
 
 
 async def _recover(settings: Settings) -> None:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from aiokafka import ConsumerRecord
@@ -18,7 +19,7 @@ from aiokafka import ConsumerRecord
 from models.calendar import Calendar
 from models.judging import applied, judge
 from models.registry import Registry
-from models.submission import START, Origin, Position, Submission, Unreadable, read_submission
+from models.submission import START, Position, Submission, Unreadable, read_submission
 from models.tally import Bucket, Duty, Pending, Tallies, Tally
 from models.verdict import RecordState, Verdict
 from streams.clock import Clock, months_before
@@ -27,7 +28,7 @@ from streams.producer import LogWriter, Message
 from streams.restore import restore
 from streams.settings import Settings
 from streams.source import Batch
-from streams.state import Checkpoint, Logs, PartitionStates, StateStore
+from streams.state import Applied, Checkpoint, Logs, Origins, PartitionStates, StateStore
 from streams.topics import REJECTS, SUBMISSIONS, TALLIES, VERDICTS, log_epoch, tally_partition
 from streams.wire import (
     PlatformSeen,
@@ -40,6 +41,9 @@ from streams.wire import (
 
 log = logging.getLogger(__name__)
 
+REQUEST_DAYS: Final = 3
+"""How long a request is known at the least; whoever repeats one does so within a day."""
+
 _AT_ONCE: Final = 1000
 
 
@@ -50,6 +54,7 @@ class Judged:
     verdicts: list[Verdict] = field(default_factory=list)
     states: dict[bytes, RecordState] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    requests: dict[str, Applied] = field(default_factory=dict)
     repeated: int = 0
     """Submissions that had been applied already."""
 
@@ -104,9 +109,11 @@ class Judge:
             await log_epoch(settings, settings.topic(SUBMISSIONS)),
             await log_epoch(settings, settings.topic(VERDICTS)),
         )
-        restored = await restore(settings, self._writer, states, number, logs)
+        today = self._clock.today()
+        since = date.fromordinal(max(1, today.toordinal() - REQUEST_DAYS))
+        restored = await restore(settings, self._writer, states, number, logs, since)
         committed = Position(logs.submissions, restored.committed)
-        oldest = months_before(self._clock.today(), settings.keep_months)
+        oldest = months_before(today, settings.keep_months)
         tallies = Tallies()
         position = START
         unpublished: set[Bucket | Duty] = set()
@@ -124,6 +131,11 @@ class Judge:
             if state.position >= committed:
                 unpublished.add(Bucket(state.unit, state.category, state.day))
                 unpublished.add(Duty(state.unit, state.category))
+        for count, (key, request) in enumerate(states.requests()):
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if request.day < since:
+                expired.append(key)
         states.forget(expired)
         tallies.changed = unpublished
         self.partitions[number] = JudgedPartition(
@@ -156,7 +168,7 @@ class Judge:
             # checkpoint stays before them, and the next restore reads on from there.
             if after - len(judged.verdicts) == partition.checkpoint.offset:
                 partition.checkpoint = partition.checkpoint._replace(offset=after)
-            partition.states.put(judged.states, partition.checkpoint)
+            partition.states.put(judged.states, partition.checkpoint, judged.requests)
         self._metrics.judged((verdict.effect for verdict in judged.verdicts), judged.repeated)
         self._metrics.latency.observe((record.timestamp for record in batch.records), time.time())
 
@@ -174,7 +186,8 @@ class Judge:
         states = judged.states
         keys = {record.key for record in records if is_record_key(record.key)}
         stored = dict(zip(keys, partition.states.get(keys), strict=True))
-        origins = partition.checkpoint.origins
+        origins = Origins(partition.states, partition.checkpoint.origins)
+        judged.requests = origins.requests
         for record in records:
             position = Position(partition.checkpoint.logs.submissions, record.offset)
             try:
@@ -184,7 +197,8 @@ class Judge:
                 if submission.platform:
                     seen = PlatformSeen(submission.platform)
                     partition.platforms[seen] = submission.received_at.timestamp()
-                if applied(submission, state) or _repeats(submission.origin, origins):
+                origin = submission.origin
+                if applied(submission, state) or (origin is not None and origin in origins):
                     judged.repeated += 1
                     continue
                 verdict = judge(submission, state, self._registry, self._calendar)
@@ -193,8 +207,8 @@ class Judge:
                 continue
             partition.tallies.move(state, verdict.state)
             partition.position = position
-            if submission.origin is not None:
-                origins[submission.origin.log] = submission.origin.offset
+            if origin is not None:
+                origins.add(origin, submission.received_on)
             states[submission.record_key] = verdict.state
             judged.verdicts.append(verdict)
         return judged
@@ -230,8 +244,3 @@ class Judge:
             )
             for counted, counts in values.items()
         ]
-
-
-def _repeats(origin: Origin | None, origins: dict[str, int]) -> bool:
-    """Whether `admit` put it there before, and died before it could commit."""
-    return origin is not None and origin.offset <= origins.get(origin.log, -1)

@@ -36,14 +36,20 @@ class LogWriter:
     A write that was cut off may be in the log twice; what is written must bear that.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, request_timeout: float = 30.0) -> None:
+        """Prepare to connect.
+
+        Args:
+            settings: Where to.
+            request_timeout: Seconds that one try of a write may take.
+        """
         self._producer = AIOKafkaProducer(
             **connection(settings),
             acks="all",
             enable_idempotence=settings.idempotence,
             max_batch_size=_BATCH_BYTES,
             max_request_size=4 * _BATCH_BYTES,
-            request_timeout_ms=30_000,
+            request_timeout_ms=round(1000 * request_timeout),
         )
 
     async def start(self) -> None:

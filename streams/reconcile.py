@@ -171,7 +171,7 @@ async def _in_log(settings: Settings, buckets: set[Bucket]) -> dict[Bucket, dict
             for record in records:
                 if not is_record_key(record.key) or record.value is None:
                     continue
-                state, _origin = decode_verdict(record.value)
+                state = decode_verdict(record.value).state
                 bucket = Bucket(state.unit, state.category, state.day)
                 if bucket not in buckets:
                     continue

@@ -2,14 +2,17 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import date
 
 from aiokafka import TopicPartition
 
+from models.submission import REQUEST
 from models.verdict import RecordState
+from models.words import SHANGHAI
 from streams.producer import LogWriter
 from streams.reader import Fence, Records, reading
 from streams.settings import Settings
-from streams.state import Checkpoint, Logs, PartitionStates
+from streams.state import Checkpoint, Logs, Origins, PartitionStates
 from streams.topics import SUBMISSIONS, VERDICTS
 from streams.wire import decode_verdict, is_record_key
 
@@ -29,14 +32,20 @@ class Restored:
 
 
 async def restore(
-    settings: Settings, writer: LogWriter, states: PartitionStates, partition: int, logs: Logs
+    settings: Settings,
+    writer: LogWriter,
+    states: PartitionStates,
+    partition: int,
+    logs: Logs,
+    since: date,
 ) -> Restored:
     """Bring `states` up to the end of the partition's verdicts.
 
     Reads from the states' own checkpoint, or everything where there is none, or one of other logs
     than these. Whatever a former owner wrote in time stands before the fence; what a paused one
     writes later is of no higher position than what this owner judges again, and of several
-    verdicts of a record the one of the highest position wins.
+    verdicts of a record the one of the highest position wins. Requests that came before `since`
+    are not remembered.
     """
     fence = await Fence.write(writer, settings.topic(VERDICTS), partition)
     checkpoint = states.checkpoint
@@ -51,23 +60,29 @@ async def restore(
         committed = await consumer.committed(source) or 0
         begin = None if checkpoint is None else checkpoint.offset
         async for records in fence.read_up_to(consumer, begin):
-            _apply(states, records, logs, origins)
+            _apply(states, records, logs, origins, since)
             read += len(records)
     return Restored(Checkpoint(logs, fence.end, origins), read, committed)
 
 
-def _apply(states: PartitionStates, records: Records, logs: Logs, origins: dict[str, int]) -> None:
+def _apply(
+    states: PartitionStates, records: Records, logs: Logs, of_logs: dict[str, int], since: date
+) -> None:
+    origins = Origins(states, of_logs)
     newest: dict[bytes, RecordState] = {}
     for record in records:
         if not is_record_key(record.key) or record.value is None:
             continue
-        state, origin = decode_verdict(record.value)
+        state, origin, received_at = decode_verdict(record.value)
         before = newest.get(record.key)
         if before is None or state.position >= before.position:
             newest[record.key] = state
         if origin is not None:
-            origins[origin.log] = max(origin.offset, origins.get(origin.log, -1))
+            day = received_at.astimezone(SHANGHAI).date()
+            if not origin.log.startswith(REQUEST) or day >= since:
+                origins.add(origin, day)
     for key, stored in zip(newest, states.get(newest), strict=True):
         if stored is not None and stored.position > newest[key].position:
             newest[key] = stored
-    states.put(newest, Checkpoint(logs, records[-1].offset + 1, origins))
+    checkpoint = Checkpoint(logs, records[-1].offset + 1, of_logs)
+    states.put(newest, checkpoint, origins.requests)

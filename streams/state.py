@@ -10,6 +10,7 @@ docs/state-measurements.md.
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple, cast
@@ -25,7 +26,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from models.submission import Position
+from models.submission import REQUEST, Origin, Position
 from models.verdict import RecordState
 from models.words import Category
 
@@ -35,6 +36,9 @@ _CACHE_BYTES: Final = 128 << 20
 _WRITE_BUFFER_BYTES: Final = 64 << 20
 _WRITE_BUFFERS: Final = 3
 _CHECKPOINT: Final = b"checkpoint"
+_REQUEST: Final = REQUEST.encode()
+_RECORD_KEY: Final = 2 + 16
+"""Bytes of a record's key in the store; a request's is longer, the checkpoint's shorter."""
 _CATEGORIES: Final = {category.value: category for category in Category}
 
 
@@ -52,12 +56,20 @@ class Logs(NamedTuple):
 class Checkpoint(NamedTuple):
     """Up to which offset of verdicts (exclusive) the states of a partition are complete.
 
-    `origins` holds the highest offset applied of each origin's log (`models.submission.Origin`).
+    `origins` holds the highest offset applied of each platform's topic, by `Origin.log`.
     """
 
     logs: Logs
     offset: int
     origins: dict[str, int]
+
+
+@dataclass(slots=True)
+class Applied:
+    """Which records of a request have been applied, and the day on which the last one came."""
+
+    numbers: set[int]
+    day: date
 
 
 class StateStore:
@@ -91,7 +103,7 @@ class StateStore:
 
     @property
     def records(self) -> int:
-        """How many records there is state of, as RocksDB estimates."""
+        """How many records there is state of, requests of the last days with them: an estimate."""
         return self._db.property_int_value("rocksdb.estimate-num-keys") or 0
 
     @property
@@ -127,8 +139,18 @@ class PartitionStates:
         found = cast("list[bytes | None]", self._db.get([prefix + key for key in keys]))
         return [None if value is None else _decode(value) for value in found]
 
-    def put(self, states: Mapping[bytes, RecordState], checkpoint: Checkpoint) -> None:
-        """Write states and the checkpoint that they lead to, all or nothing.
+    def request(self, log: str) -> Applied | None:
+        """What has been applied of a request, by the log of its origins."""
+        found = cast("bytes | None", self._db.get(self._prefix + log.encode()))
+        return None if found is None else _applied(found)
+
+    def put(
+        self,
+        states: Mapping[bytes, RecordState],
+        checkpoint: Checkpoint,
+        requests: Mapping[str, Applied] = {},
+    ) -> None:
+        """Write states, requests, and the checkpoint that they lead to, all or nothing.
 
         Raises:
             StateError: the disk is full or fails.
@@ -137,6 +159,10 @@ class PartitionStates:
         batch = WriteBatch(raw_mode=True)
         for key, state in states.items():
             batch[prefix + key] = _encode(state)
+        for log_, applied in requests.items():
+            batch[prefix + log_.encode()] = orjson.dumps(
+                (applied.day.toordinal(), sorted(applied.numbers))
+            )
         batch[prefix + _CHECKPOINT] = orjson.dumps(
             ([*checkpoint.logs], checkpoint.offset, checkpoint.origins)
         )
@@ -154,20 +180,33 @@ class PartitionStates:
         Raises:
             Exception: a part of the store cannot be read (`items()` would end there in silence).
         """
-        prefix, checkpoint = self._prefix, self._prefix + _CHECKPOINT
+        for key, value in self._entries(self._prefix):
+            if len(key) == _RECORD_KEY:
+                yield key[len(self._prefix) :], _decode(value)
+
+    def requests(self) -> Iterator[tuple[bytes, Applied]]:
+        """Every request, by the key that `forget` takes.
+
+        Raises:
+            Exception: a part of the store cannot be read.
+        """
+        for key, value in self._entries(self._prefix + _REQUEST):
+            if len(key) > _RECORD_KEY:
+                yield key[len(self._prefix) :], _applied(value)
+
+    def _entries(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         entries = self._db.iter()
         entries.seek(prefix)
         while entries.valid():
             key, value = cast("bytes", entries.key()), cast("bytes", entries.value())
             if not key.startswith(prefix):
                 break
-            if key != checkpoint:
-                yield key[len(prefix) :], _decode(value)
+            yield key, value
             entries.next()
         entries.status()
 
     def forget(self, keys: Iterable[bytes]) -> None:
-        """Drop the states of records whose months are closed for good."""
+        """Drop records whose months are closed for good, or requests that nobody repeats."""
         batch = WriteBatch(raw_mode=True)
         for key in keys:
             batch.delete(self._prefix + key)
@@ -176,7 +215,42 @@ class PartitionStates:
     def clear(self) -> None:
         """Drop everything, the checkpoint first of all."""
         self.forget([_CHECKPOINT])
-        self.forget([key for key, _state in self])
+        self.forget([key[len(self._prefix) :] for key, _value in self._entries(self._prefix)])
+
+
+class Origins:
+    """Which messages of platforms have been applied already, of the runs since the last put.
+
+    Of a platform's topic the highest offset tells it. The records of a request are known one by
+    one: those that were refused when it first came may be accepted when it comes again.
+
+    Attributes:
+        requests: those that were asked for or added to, to be put with the states.
+    """
+
+    def __init__(self, states: PartitionStates, logs: dict[str, int]) -> None:
+        self._states = states
+        self._logs = logs
+        self.requests: dict[str, Applied] = {}
+
+    def __contains__(self, origin: Origin) -> bool:
+        """Whether the message of that origin has been applied."""
+        if not origin.log.startswith(REQUEST):
+            return origin.offset <= self._logs.get(origin.log, -1)
+        applied = self.requests.get(origin.log) or self._states.request(origin.log)
+        if applied is None:
+            return False
+        self.requests[origin.log] = applied
+        return origin.offset in applied.numbers
+
+    def add(self, origin: Origin, day: date) -> None:
+        """Remember that a message which was received on that day has been applied."""
+        if not origin.log.startswith(REQUEST):
+            self._logs[origin.log] = max(origin.offset, self._logs.get(origin.log, -1))
+        elif origin not in self:
+            applied = self.requests.setdefault(origin.log, Applied(set(), day))
+            applied.numbers.add(origin.offset)
+            applied.day = max(applied.day, day)
 
 
 def _open(folder: Path) -> Rdict:
@@ -195,6 +269,11 @@ def _open(folder: Path) -> Rdict:
     options.set_memtable_whole_key_filtering(True)
     # Named once more for the column family: an existing store would come back without them.
     return Rdict(str(folder), options, {"default": options})
+
+
+def _applied(value: bytes) -> Applied:
+    day, numbers = orjson.loads(value)
+    return Applied(set(numbers), date.fromordinal(day))
 
 
 def _encode(state: RecordState) -> bytes:

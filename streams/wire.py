@@ -36,6 +36,7 @@ def encode_submission(raw: bytes, submission: Submission) -> bytes:
     return to_json(
         {
             **given,
+            "id": submission.id,
             "received_at": submission.received_at,
             "platform": submission.platform,
             "origin": submission.origin,
@@ -77,8 +78,16 @@ def encode_verdict(verdict: Verdict) -> bytes:
     )
 
 
-def decode_verdict(message: bytes) -> tuple[RecordState, Origin | None]:
-    """The record state that a verdict message holds, and the origin of what caused it."""
+class Told(NamedTuple):
+    """What a verdict message tells: the record's state, and where and when its cause came from."""
+
+    state: RecordState
+    origin: Origin | None
+    received_at: datetime
+
+
+def decode_verdict(message: bytes) -> Told:
+    """Read a verdict message."""
     given = orjson.loads(message)
     origin = given["origin"]
     state = RecordState(
@@ -97,7 +106,11 @@ def decode_verdict(message: bytes) -> tuple[RecordState, Origin | None]:
         given["corrections"],
         given["duplicates"],
     )
-    return state, None if origin is None else Origin(*origin)
+    return Told(
+        state,
+        None if origin is None else Origin(*origin),
+        datetime.fromisoformat(given["received_at"]),
+    )
 
 
 def _day(text: str | None) -> date | None:

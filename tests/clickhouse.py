@@ -113,7 +113,7 @@ async def assert_equal_to_log(settings: Settings, store: Store) -> Outcome:
     )
     stored = [decode_verdict(line) for line in store.lines("SELECT * FROM verdicts_now")]
     keys = [bytes.fromhex(key) for (key,) in store.rows("SELECT record_key FROM verdicts_now")]
-    assert dict(zip(keys, [state for state, _origin in stored], strict=True)) == told.states
+    assert dict(zip(keys, [each.state for each in stored], strict=True)) == told.states
     assert audit_of(verdicts) == {
         (key, epoch, offset): (effect, version, compliant, [reason["rule"] for reason in reasons])
         for key, epoch, offset, effect, version, compliant, reasons in store.rows(

@@ -4,10 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from streams.tansu import Tansu
 from tests.brokers import Broker, Kafka, SecureKafka, missing_for_kafka, must_run_kafka
+
+# Timing never decides a test.
+hypothesis.settings.register_profile("xinshao", deadline=None)
+hypothesis.settings.load_profile("xinshao")
 
 
 @pytest.fixture(scope="session")

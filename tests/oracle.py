@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from models.calendar import Calendar
 from models.judging import applied, identify, judge
 from models.registry import Registry
-from models.submission import Position, Submission, Unreadable, read_submission
+from models.submission import REQUEST, Origin, Position, Submission, Unreadable, read_submission
 from models.tally import NOTHING, Bucket, Duty, Pending, Tally
 from models.verdict import RecordState
 from models.words import SHANGHAI, Category, Op
@@ -273,11 +273,14 @@ def judged_by_oracle(
     states = outcome.states
     for records in submissions.values():
         origins: dict[str, int] = {}
+        of_requests: set[Origin] = set()
         for record in records:
             try:
                 submission = _read(record, epoch)
                 origin = submission.origin
-                if origin is not None and origin.offset <= origins.get(origin.log, -1):
+                if origin is not None and (
+                    origin in of_requests or origin.offset <= origins.get(origin.log, -1)
+                ):
                     continue
                 state = states.get(submission.record_key)
                 assert not applied(submission, state)
@@ -287,7 +290,9 @@ def judged_by_oracle(
                 outcome.rejects[place] = (unreadable.rule, record.value or b"", record.key)
                 continue
             states[submission.record_key] = verdict.state
-            if origin is not None:
+            if origin is not None and origin.log.startswith(REQUEST):
+                of_requests.add(origin)
+            elif origin is not None:
                 origins[origin.log] = origin.offset
     # Counted from nothing: the stream moves its tallies from old state to new.
     pending: dict[Duty, Counter[date | None]] = defaultdict(Counter)
@@ -317,7 +322,7 @@ def told_by_stream(
     for record in verdicts:
         if not is_record_key(record.key):
             continue
-        state, _origin = decode_verdict(record.value or b"")
+        state = decode_verdict(record.value or b"").state
         known = outcome.states.get(record.key)
         if known is None or state.position >= known.position:
             outcome.states[record.key] = state

@@ -17,6 +17,7 @@ from streams.cli.bulletin import bulletin
 from streams.cli.deadline import deadline
 from streams.cli.demo import demo
 from streams.cli.doctor import doctor
+from streams.cli.gateway import gateway
 from streams.cli.judge import judge
 from streams.cli.kafka import kafka
 from streams.cli.keys import keys
@@ -42,6 +43,7 @@ _VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (simulate, "生成重现某月已公布通报的报送数据"),
     (demo, "演示：不需任何服务，重放 2022 年 6 月并与公布的数字对照"),
     (worker, "运行研判进程"),
+    (gateway, "运行网关：接收报送，答复查询"),
     (doctor, "检查：什么连得上、配得对、落后多少"),
     (bulletin, "生成某月通报：json、docx、xlsx、html"),
     (reconcile, "核对：实时统计、数据库统计与由信息清点的是否一致"),

@@ -92,7 +92,8 @@ async def _demo(
     browser: bool,
 ) -> bool:
     from streams.demo import month_of, run, settled
-    from streams.embedded import embedded
+    from streams.embedded import embedded, welcoming
+    from streams.gateway import GatewayError
     from streams.watching import WatchersUnavailableError, watching
     from streams.worker import calm_garbage_collector
 
@@ -106,6 +107,14 @@ async def _demo(
         address = f"http://{settings.host}:{settings.port}/"
         out.print(f"控制台 {address}，指标 {address}metrics，数据在 {folder}")
         if not once:
+            try:
+                welcome = await running.enter_async_context(welcoming(worker, settings))
+                out.print(
+                    f"网关 {welcome.address}，试用密钥（{welcome.platform.name}）：", soft_wrap=True
+                )
+                out.print(welcome.key, soft_wrap=True, highlight=False)
+            except GatewayError as lacking:
+                out.print(str(lacking), soft_wrap=True)
             try:
                 watchers = await running.enter_async_context(
                     watching(settings, folder / "watching")

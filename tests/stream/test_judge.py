@@ -10,6 +10,8 @@ import itertools
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import deepcopy
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -17,16 +19,17 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.submission import REQUEST
 from models.verdict import RecordState
 from streams import judge as judging
 from streams import restore as restoring
 from streams.clock import DataClock
-from streams.judge import Judge
+from streams.judge import REQUEST_DAYS, Judge
 from streams.metrics import WorkerMetrics
 from streams.producer import LogWriter, Message
 from streams.settings import DEPLOY, Settings
 from streams.source import Batch
-from streams.state import Checkpoint, Logs, StateStore
+from streams.state import Applied, Checkpoint, Logs, StateStore
 from streams.topics import REJECTS, SUBMISSIONS, TALLIES, VERDICTS
 from tests.oracle import (
     Deliveries,
@@ -41,6 +44,7 @@ from tests.samples import delivery
 
 SETTINGS = Settings(namespace="model", partitions=1, registry=DEPLOY / "registry")
 EPOCH = 7
+NO_REQUESTS: Mapping[str, Applied] = {}
 
 
 class Log:
@@ -122,35 +126,45 @@ class States:
     """A worker's local state: what a crash leaves of it is whole batches from the beginning."""
 
     def __init__(self) -> None:
-        self.puts: list[tuple[dict[bytes, RecordState], Checkpoint]] = []
+        self.puts: list[tuple[dict[bytes, RecordState], Checkpoint, dict[str, Applied]]] = []
 
     def partition(self, number: int) -> "States":
         return self
 
     def _all(self) -> dict[bytes, RecordState]:
-        return {key: state for states, _ in self.puts for key, state in states.items()}
+        return {key: state for states, _, _ in self.puts for key, state in states.items()}
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        return _copy(self.puts[-1][1]) if self.puts else None
+        return deepcopy(self.puts[-1][1]) if self.puts else None
 
     def get(self, keys: Iterable[bytes]) -> list[RecordState | None]:
         found = self._all()
         return [found.get(key) for key in keys]
 
-    def put(self, states: Mapping[bytes, RecordState], checkpoint: Checkpoint) -> None:
-        self.puts.append(({**states}, _copy(checkpoint)))
+    def request(self, log: str) -> Applied | None:
+        found = (requests[log] for _, _, requests in reversed(self.puts) if log in requests)
+        return deepcopy(next(found, None))
+
+    def requests(self) -> Iterator[tuple[bytes, Applied]]:
+        known = {log: applied for _, _, requests in self.puts for log, applied in requests.items()}
+        return iter([(log.encode(), applied) for log, applied in known.items()])
+
+    def put(
+        self,
+        states: Mapping[bytes, RecordState],
+        checkpoint: Checkpoint,
+        requests: Mapping[str, Applied] = NO_REQUESTS,
+    ) -> None:
+        self.puts.append(deepcopy(({**states}, checkpoint, {**requests})))
 
     def __iter__(self) -> Iterator[tuple[bytes, RecordState]]:
         return iter(self._all().items())
 
     def forget(self, keys: Iterable[bytes]) -> None:
-        assert not [*keys], "nothing is so old"
-
-
-def _copy(checkpoint: Checkpoint) -> Checkpoint:
-    """As it comes back from a disk: nobody changes it there."""
-    return checkpoint._replace(origins={**checkpoint.origins})
+        for key in keys:
+            for _, _, requests in self.puts:
+                requests.pop(key.decode(), None)
 
 
 class Worker:
@@ -164,13 +178,14 @@ class Worker:
     def start(self) -> None:
         """Begin anew, as a new process does on the same disk."""
         self.writer = Writer(self._log)
+        self.clock = DataClock()
         self.judge = Judge(
             SETTINGS,
             registry_of(SETTINGS.registry),
             calendar_of(SETTINGS.registry),
             cast("StateStore", self.states),
             cast("LogWriter", self.writer),
-            DataClock(),
+            self.clock,
             WorkerMetrics(1, 1),
         )
         self.task: asyncio.Task[None] | None = None
@@ -254,12 +269,14 @@ class Interleaving:
                 self.submit(self._random.randrange(1, 6))
             elif chance < 0.25:
                 self.admit(self._random.randrange(1, 4), again=self._random.randrange(3))
+            elif chance < 0.3:
+                self.request()
             elif worker.task is not None:
                 if chance < 0.85:
                     await worker.step()
                 else:
                     await self.die(worker)
-            elif not worker.restored or chance < 0.35:
+            elif not worker.restored or chance < 0.4:
                 await self.take_over(worker)
             elif chance < 0.75:
                 await worker.begin(self._random.randrange(1, 12))
@@ -282,6 +299,13 @@ class Interleaving:
             # Every other one corrects the one before it.
             text = "测试" if offset % 2 else "准予"
             messages.append(keyed(delivery(envelope=origin, XK_WSH=document, XK_NR=text)))
+        self.log.append(SETTINGS.topic(SUBMISSIONS), 0, messages)
+
+    def request(self) -> None:
+        """One of a few requests, sent again or not, of which any records may be accepted by now."""
+        which = self._random.randrange(3)
+        numbers = self._random.sample(range(6), self._random.randrange(1, 6))
+        messages = [requested(which, number) for number in numbers]
         self.log.append(SETTINGS.topic(SUBMISSIONS), 0, messages)
 
     async def take_over(self, taker: Worker) -> None:
@@ -317,6 +341,17 @@ class Interleaving:
             assert told == expected
 
 
+def requested(which: int, number: int) -> Message:
+    """A record of a request; every other one is a correction of the one before it."""
+    return keyed(
+        delivery(
+            envelope={"origin": [f"{REQUEST}p/{which}", number], "platform": "p"},
+            XK_WSH=f"武申〔2022〕{10 * which + number // 2}号",
+            XK_NR="测试" if number % 2 else "准予",
+        )
+    )
+
+
 async def epoch(settings: Settings, topic: str) -> int:
     return EPOCH
 
@@ -334,6 +369,31 @@ def test_the_judge_equals_the_oracle_whoever_dies_when(seed: int, moves: int) ->
             await game.settle()
 
         asyncio.run(play())
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["local-state", "from-verdicts"])
+async def test_a_request_is_known_for_days_and_then_forgotten(
+    monkeypatch: pytest.MonkeyPatch, local: bool
+) -> None:
+    log = Log()
+    monkeypatch.setattr(judging, "log_epoch", epoch)
+    monkeypatch.setattr(restoring, "reading", log.reading)
+    worker = Worker(log)
+    log.append(SETTINGS.topic(SUBMISSIONS), 0, [requested(0, 0), requested(0, 4)])
+    await worker.assigned()
+    await worker.begin(2)
+    await worker.finish()
+    ((_, request),) = worker.states.requests()
+    for days, known in ((REQUEST_DAYS, {0, 4}), (REQUEST_DAYS + 1, None)):
+        if not local:
+            worker.states.puts.clear()
+        worker.restored = False
+        worker.start()
+        worker.clock.see(request.day + timedelta(days))
+        await worker.assigned()
+        assert [applied.numbers for _, applied in worker.states.requests()] == (
+            [] if known is None else [known]
+        )
 
 
 async def test_a_large_state_is_taken_over_without_holding_up_the_heartbeats(

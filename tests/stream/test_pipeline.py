@@ -755,7 +755,7 @@ async def test_the_state_of_closed_months_is_forgotten(tansu: Tansu, tmp_path: P
     versions: dict[bytes, list[tuple[int, int]]] = {}
     for message in itertools.chain(*(await read_log(settings, VERDICTS)).values()):
         if is_record_key(message.key):
-            state, _ = decode_verdict(message.value or b"")
+            state = decode_verdict(message.value or b"").state
             versions.setdefault(message.key, []).append((state.version, state.duplicates))
     # The one of a closed month looks new, the other one is known.
     assert versions[old.key or b""] == [(1, 0), (1, 0)]

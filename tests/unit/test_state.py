@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.submission import Position
 from models.verdict import RecordState
 from models.words import Category
-from streams.state import Checkpoint, Logs, StateError, StateStore
+from streams.state import Applied, Checkpoint, Logs, StateError, StateStore
 
 days = st.dates(date(2000, 1, 1), date(2099, 12, 31))
 states = st.builds(
@@ -61,6 +61,27 @@ def test_what_is_put_is_there(
     assert dict(store.partition(1)) == {}
     assert store.partition(1).checkpoint is None
     assert dict(store.partition(256)) == two
+    store.close()
+
+
+def test_requests_stand_beside_the_records_and_are_put_with_them(tmp_path: Path) -> None:
+    store = StateStore(tmp_path)
+    record = b"request/platform"  # a record's key may look like anything
+    first, second = Applied({0, 9, 300}, date(2022, 6, 1)), Applied({1}, date(2022, 6, 2))
+    states = store.partition(1)
+    states.put({record: STATE}, Checkpoint(LOGS, 1, {}), {"request/platform/1": first})
+    states.put({}, Checkpoint(LOGS, 2, {}), {"request/platform/2": second})
+    store.close()
+    store = StateStore(tmp_path)
+    states = store.partition(1)
+    assert dict(states) == {record: STATE}
+    assert dict(states.requests()) == {b"request/platform/1": first, b"request/platform/2": second}
+    assert states.request("request/platform/1") == first
+    assert store.partition(2).request("request/platform/1") is None
+    states.forget([b"request/platform/1"])
+    assert dict(states.requests()) == {b"request/platform/2": second}
+    states.clear()
+    assert [*states, *states.requests(), states.request("request/platform/2")] == [None]
     store.close()
 
 

@@ -1,0 +1,43 @@
+"""`xinshao gateway`: the long-running part that takes submissions in."""
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from streams.cli.terminal import Failure
+from streams.cli.worker import log_as_json
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+
+def gateway() -> None:
+    """Take submissions in and answer questions until told to stop (SIGTERM, SIGINT).
+
+    Requests in flight are finished first. Exit code 0 after an orderly stop, 2 when the gateway
+    could not start or failed: whoever runs it starts it again.
+    """
+    from models.registry import RegistryError
+    from streams.gateway import GatewayError
+    from streams.keys import KeysError
+    from streams.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings()
+        log_as_json(settings.log_level)
+        asyncio.run(_serve(settings))
+    except (GatewayError, KeysError, RegistryError, SettingsError) as error:
+        raise Failure(str(error)) from error
+
+
+async def _serve(settings: "Settings") -> None:
+    from streams.gateway import serving
+    from streams.worker import calm_garbage_collector
+
+    calm_garbage_collector()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings) as running:
+        await running.during(stop)

@@ -1,0 +1,189 @@
+"""The gateway as a running program: how it starts and stops, bad clients, a broker that is lost."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.words import SHANGHAI
+from streams.gateway import GatewayError, server, serving
+from streams.keys import issue
+from streams.registry import load_registry
+from streams.settings import Settings
+from streams.tansu import Tansu, free_port
+from streams.topics import SUBMISSIONS, core_topics, ensure_topics
+from tests.brokers import Kafka
+from tests.oracle import PLATFORM, read_log, settings_for, until
+from tests.samples import delivery
+
+
+async def gateway_settings(broker: Tansu, folder: Path, **given: object) -> tuple[Settings, str]:
+    """Settings of a gateway whose topics are there, and a key to it."""
+    settings = settings_for(broker, folder, gateway_port=free_port(), **given)
+    settings.data.mkdir(parents=True)
+    await ensure_topics(settings, core_topics(settings))
+    registry = load_registry(settings.registry)
+    return settings, issue(settings.keys, registry, PLATFORM, datetime.now(SHANGHAI))
+
+
+@pytest.fixture
+async def own_tansu() -> AsyncIterator[Tansu]:
+    broker = Tansu()
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+def head(key: str, length: int) -> bytes:
+    lines = (
+        "POST /v1/batches HTTP/1.1",
+        "Host: gateway",
+        f"Authorization: Bearer {key}",
+        "Content-Type: application/x-ndjson",
+        f"Content-Length: {length}",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+async def test_told_to_stop_it_finishes_what_is_in_flight(tansu: Tansu, tmp_path: Path) -> None:
+    settings, key = await gateway_settings(tansu, tmp_path)
+    told = {
+        "XINSHAO_BROKERS": settings.brokers,
+        "XINSHAO_NAMESPACE": settings.namespace,
+        "XINSHAO_PARTITIONS": str(settings.partitions),
+        "XINSHAO_IDEMPOTENCE": "false",
+        "XINSHAO_REGISTRY": str(settings.registry),
+        "XINSHAO_DATA": str(settings.data),
+        "XINSHAO_GATEWAY_PORT": str(settings.gateway_port),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from streams.cli import main; main()", "gateway"),
+        env={**os.environ, **told},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        address = f"http://127.0.0.1:{settings.gateway_port}"
+
+        async def ready() -> bool:
+            assert process.returncode is None
+            try:
+                async with httpx.AsyncClient() as http:
+                    return (await http.get(f"{address}/health/ready")).is_success
+            except httpx.TransportError:
+                return False
+
+        await until(ready)
+        body = delivery()
+        reader, writer = await asyncio.open_connection("127.0.0.1", settings.gateway_port)
+        writer.write(head(key, len(body)) + body[:100])
+        await writer.drain()
+        async with httpx.AsyncClient() as http:
+            await until(lambda: held(http, address))
+        process.send_signal(signal.SIGTERM)
+        await until(lambda: refuses(settings.gateway_port))
+        writer.write(body[100:])
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 202")
+        assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+    records = [each for log in (await read_log(settings, SUBMISSIONS)).values() for each in log]
+    assert len(records) == 1
+
+
+async def held(http: httpx.AsyncClient, address: str) -> bool:
+    """Whether a body is on its way in."""
+    metrics = (await http.get(f"{address}/metrics")).text
+    return "\nxinshao_gateway_held_bytes 100.0" in metrics
+
+
+async def refuses(port: int) -> bool:
+    """Whether nobody listens there any more."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return True
+    writer.close()
+    return False
+
+
+async def test_who_never_finishes_a_head_is_hung_up_on(
+    tansu: Tansu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_HEAD_SECONDS", 0.3)
+    settings, key = await gateway_settings(tansu, tmp_path)
+    async with serving(settings):
+        body = delivery()
+        port = settings.gateway_port
+        kept, patient = await asyncio.open_connection("127.0.0.1", port)
+        patient.write(head(key, len(body)) + body)
+        assert (await kept.readuntil(b"\r\n")).startswith(b"HTTP/1.1 202")
+        for begun in (b"", b"POST /v1/batches HT"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(begun)
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+            writer.close()
+        # Who has asked before may think, once a head is begun no longer.
+        length = 0
+        while (line := await kept.readuntil(b"\r\n")) != b"\r\n":
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        await kept.readexactly(length)
+        patient.write(b"GET /health/ali")
+        assert await asyncio.wait_for(kept.read(), 30) == b""
+        patient.close()
+
+
+async def test_without_a_broker_it_says_come_back_later(own_tansu: Tansu, tmp_path: Path) -> None:
+    settings, key = await gateway_settings(own_tansu, tmp_path, gateway_write_timeout=2)
+    async with (
+        serving(settings) as gateway,
+        httpx.AsyncClient(
+            base_url=gateway.address, headers={"Authorization": f"Bearer {key}"}, timeout=60
+        ) as http,
+    ):
+        ready = await http.get("/health/ready")
+        assert ready.status_code == 200
+        await own_tansu.stop()
+        answer = await http.post(
+            "/v1/submissions", content=delivery(), headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "broker-away"
+        assert int(answer.headers["Retry-After"]) > 0
+        ready = await http.get("/health/ready")
+        assert ready.status_code == 503
+        assert (await http.get("/health/alive")).status_code == 200
+
+
+async def test_it_does_not_start_where_it_would_break_the_promise(
+    tansu: Tansu, tmp_path: Path
+) -> None:
+    settings, _ = await gateway_settings(tansu, tmp_path)
+    other = settings.model_copy(update={"partitions": settings.partitions + 1})
+    with pytest.raises(GatewayError, match="XINSHAO_PARTITIONS"):
+        async with serving(other):
+            pass
+    gone = settings.model_copy(update={"brokers": f"127.0.0.1:{free_port()}"})
+    with pytest.raises(GatewayError, match="连不上消息服务"):
+        async with serving(gone):
+            pass
+    async with serving(settings):
+        with pytest.raises(GatewayError, match="XINSHAO_GATEWAY_PORT"):
+            async with serving(settings):
+                pass
+
+
+async def test_it_waits_for_no_topic_that_is_not_there(kafka: Kafka, tmp_path: Path) -> None:
+    settings = settings_for(kafka, tmp_path, gateway_write_timeout=2)  # Tansu would make it
+    with pytest.raises(GatewayError, match="xinshao worker"):
+        async with serving(settings):
+            pass

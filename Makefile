@@ -24,6 +24,8 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.gateway
 
 # The lock file names every package with its hashes, for every supported Python and platform.
 lock:

@@ -1,22 +1,17 @@
 """Batches: a file's rows as the bodies of requests, cut the same way each time it is read."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import orjson
-
-from models.submission import Submission, Unreadable
-from models.words import Op
+from models.submission import Unreadable
 from streams.files import Row
+from streams.files.ndjson import wire_form
 
 BATCH_ROWS: Final = 500
 """Rows of a batch at the most."""
 
 BATCH_BYTES: Final = 1 << 20
 """A batch that has so many bytes is full; it holds one record at least."""
-
-_STANDS_FOR: Final[dict[str, Any]] = {"bool": True, "list": [], "dict": {}}
-"""A value for each kind that is no text: its kind is all that a verdict says of it."""
 
 
 class Batch(NamedTuple):
@@ -56,18 +51,3 @@ def batches(rows: Iterable[Row]) -> Iterator[Batch]:
             number, size, sent, unreadable = number + 1, 0, [], []
     if sent or unreadable:
         yield cut()
-
-
-def wire_form(submission: Submission) -> bytes:
-    """A submission as a line of NDJSON; the gateway judges it as it would the row itself."""
-    values = {code: value for code, value in submission.values.items() if value}
-    values |= {code: _STANDS_FOR[kind] for code, kind in submission.misfits.items()}
-    line: dict[str, Any] = {
-        "unit": submission.unit,
-        "category": submission.schema.category,
-        "op": submission.op,
-        "record": values,
-    }
-    if submission.op is Op.WITHDRAW:
-        line["reason"] = submission.reason
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

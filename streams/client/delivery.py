@@ -167,8 +167,10 @@ def _said(answer: httpx.Response) -> str:
     """Why a request did not succeed."""
     problem = _json(answer)
     detail = problem.get("detail") or problem.get("title")
-    own = detail if isinstance(detail, str) else _REFUSED_WHOLE.get(answer.status_code, "")
-    return f"网关答复 {answer.status_code}" + (f"：{own}" if own else "")
+    # What a gateway says of a path that it does not have is for programmers.
+    if answer.status_code == httpx.codes.NOT_FOUND or not isinstance(detail, str):
+        detail = _REFUSED_WHOLE.get(answer.status_code, "")
+    return f"网关答复 {answer.status_code}" + (f"：{detail}" if detail else "")
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 import codecs
 from collections.abc import Callable, Iterator
-from typing import AnyStr, Final, Generic, NoReturn, Self
+from typing import Any, AnyStr, Final, Generic, NoReturn, Self
 
+import orjson
 from pydantic_core import from_json
 
 from models.submission import Submission, Unreadable, read_submission, submission_of
+from models.words import Op
 from streams.files.row import LARGEST_ROW, Given, Row
+
+_STANDS_FOR: Final[dict[str, Any]] = {"bool": True, "list": [], "dict": {}}
+"""A value for each kind that is no text: its kind is all that a verdict says of it."""
 
 
 class Lines(Generic[AnyStr]):
@@ -81,3 +86,18 @@ def _read(raw: bytes, given: Given) -> Submission | Unreadable:
         return submission_of({**said, **from_json(raw)}, given.received_at)
     except Unreadable as fault:
         return fault
+
+
+def wire_form(submission: Submission) -> bytes:
+    """A submission as a line of NDJSON; the gateway judges it as it would the row itself."""
+    values = {code: value for code, value in submission.values.items() if value}
+    values |= {code: _STANDS_FOR[kind] for code, kind in submission.misfits.items()}
+    line: dict[str, Any] = {
+        "unit": submission.unit,
+        "category": submission.schema.category,
+        "op": submission.op,
+        "record": values,
+    }
+    if submission.op is Op.WITHDRAW:
+        line["reason"] = submission.reason
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

@@ -20,11 +20,10 @@ from models.records import SCHEMAS, Item, Schema
 from models.rules import AMOUNT, REAL_DAY
 from models.words import Category
 from streams.files.asked import asked
-from streams.files.row import Limits
+from streams.files.row import EXPLANATIONS, Limits
 from streams.simulate.records import WRITERS, Draft, Fields
 from streams.simulate.subjects import Issuer
 
-EXPLANATIONS: Final = "填写说明"
 CODES: Final = "代码表"
 FIRST: Final = 3
 """The row where filling in begins."""

@@ -33,7 +33,7 @@ from streams.files.parts import (
     read_pieces,
     read_whole,
 )
-from streams.files.row import LARGEST_COLUMNS, Given, Limits, Rows, UnusableFile
+from streams.files.row import EXPLANATIONS, LARGEST_COLUMNS, Given, Limits, Rows, UnusableFile
 from streams.files.tables import Cells, Rounded, Unfit, find_header, no_header, read_table
 
 LARGEST_CELL: Final = 32_767
@@ -69,7 +69,10 @@ def open_workbook(path: Path, given: Given, limits: Limits) -> Iterator[Rows]:
             sheet = _Sheet(book, part)
             header = find_header(sheet.grid(), given.category)
             if header is not None:
-                if others := [f"“{other}”" for other in book.sheets if other != title]:
+                others = [
+                    f"“{other}”" for other in book.sheets if other not in (title, EXPLANATIONS)
+                ]
+                if others:
                     notes.append(f"只读取了工作表“{title}”，没有读取{'、'.join(others)}")
                 break
         else:

@@ -20,8 +20,8 @@ from pydantic import Field
 
 from models.submission import Unreadable
 from models.words import Category
-from streams.client.batches import wire_form
 from streams.files import Given, Limits, UnusableFile, open_file
+from streams.files.ndjson import wire_form
 from streams.gateway.context import Context, caller, context
 from streams.gateway.intake import JSON, NDJSON, content_type, read_body, records_of, too_many
 from streams.gateway.memory import Visit
@@ -114,12 +114,12 @@ class FileResults(Results):
 
 
 _EXAMPLE: Final = {
-    "unit": "江夏区",
+    "unit": "蔡甸区",
     "category": "commitment",
     "op": "upsert",
     "record": {
-        "code": "42011520220601000012",
-        "subjectName": "武汉市江夏区某某环保有限公司",
+        "code": "42011420220601000012",
+        "subjectName": "武汉市蔡甸区某某环保有限公司",
         "subjectCategory": "法人及非法人组织",
         "identify": "91420115MA4KQX0Q3T",
         "commitmentTypeId": "主动型",
@@ -127,7 +127,7 @@ _EXAMPLE: Final = {
         "content": "依法排污",
         "liabilityBreachCommitment": "接受联合惩戒",
         "commitmentDate": "2022-06-01",
-        "acceptanceUnit": "武汉市生态环境局江夏区分局",
+        "acceptanceUnit": "武汉市生态环境局蔡甸区分局",
         "acceptanceUnitIdentify": "11420115MB19394245",
         "publicationType": "可向社会公开",
     },

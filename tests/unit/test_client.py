@@ -18,9 +18,10 @@ from models.submission import Unreadable, read_submission
 from models.words import SHANGHAI, Category, Op
 from streams.cli import run
 from streams.client import Client, Journal, Outcome, SubmitError, batches, submit_file
-from streams.client.batches import BATCH_BYTES, BATCH_ROWS, wire_form
+from streams.client.batches import BATCH_BYTES, BATCH_ROWS
 from streams.client.delivery import ATTEMPTS
 from streams.files import Given, Row
+from streams.files.ndjson import wire_form
 from tests.samples import VALID, delivery
 
 AT = datetime(2022, 6, 3, 9, tzinfo=SHANGHAI)
@@ -208,6 +209,7 @@ def test_it_gives_up_in_the_end(gateway: Gateway, client: Client, slept: list[fl
     ("fault", "said"),
     [
         (answering(401), "401：密钥无效"),
+        (answering(404, detail="请对照接口说明"), "404：地址不对"),
         (answering(422, detail="同一个 Idempotency-Key 用于不同的内容"), "422：同一个"),
         (lambda _: httpx.Response(200, text="<html>请登录</html>"), "不是信哨网关的答复"),
         (lambda _: httpx.Response(202, json={"results": []}), "不是信哨网关的答复"),

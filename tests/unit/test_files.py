@@ -466,7 +466,7 @@ def test_the_first_visible_sheet_with_a_header_is_read_and_the_others_are_told(b
     made.save(book)
     rows, notes = read(book)
     assert len(rows) == 1
-    assert notes == ["只读取了工作表“许可”，没有读取“填写说明”、“更多”"]
+    assert notes == ["只读取了工作表“许可”，没有读取“更多”"]
 
 
 def test_cells_beside_the_table_are_noted_not_refused(book: Path) -> None:

@@ -16,7 +16,8 @@ from models.submission import Submission
 from models.words import Category
 from streams.files import Given, open_file
 from streams.files.asked import asked
-from streams.files.template import CODES, EXPLANATIONS, FIRST, example, template
+from streams.files.row import EXPLANATIONS
+from streams.files.template import CODES, FIRST, example, template
 from streams.registry import load_calendar, load_registry
 from streams.settings import DEPLOY
 from streams.simulate.records import WRITERS, Draft

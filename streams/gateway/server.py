@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Final
 
 import h11
+import orjson
 import uvicorn
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from fastapi import FastAPI, Response
@@ -22,7 +23,7 @@ from streams.connection import why
 from streams.gateway import reading, submissions
 from streams.gateway.context import Context
 from streams.gateway.desk import Desk
-from streams.gateway.problems import ProblemBody, add_problems
+from streams.gateway.problems import MEDIA_TYPE, Problem, ProblemBody, add_problems
 from streams.gateway.watch import Watch
 from streams.keys import KeyRing
 from streams.producer import LogWriter
@@ -237,6 +238,15 @@ class _Server(uvicorn.Server):
         yield
 
 
+_NO_HTTP: Final = Problem(
+    "http",
+    400,
+    "不是有效的 HTTP 请求",
+    "请求行或请求头不合规：地址中的中文须按 URL 编码（curl 用 --url-query），请求头只能用 ASCII",
+    "Not valid HTTP: percent-encode the address, keep headers in ASCII.",
+)
+
+
 class _Protocol(H11Protocol):
     """HTTP/1.1 that hangs up on those who never finish a request's head.
 
@@ -262,6 +272,22 @@ class _Protocol(H11Protocol):
         """Nothing is awaited any more."""
         self._head_came()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as everything else is answered."""
+        body = orjson.dumps(_NO_HTTP.body())
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=_NO_HTTP.status, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _await_head(self) -> None:
         if self._patience is None:

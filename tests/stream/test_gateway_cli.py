@@ -1,6 +1,7 @@
 """The gateway as a running program: how it starts and stops, bad clients, a broker that is lost."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -140,6 +141,21 @@ async def test_who_never_finishes_a_head_is_hung_up_on(
         patient.write(b"GET /health/ali")
         assert await asyncio.wait_for(kept.read(), 30) == b""
         patient.close()
+
+
+async def test_what_is_no_http_is_answered_as_everything_else(tansu: Tansu, tmp_path: Path) -> None:
+    settings, _key = await gateway_settings(tansu, tmp_path)
+    async with serving(settings):
+        for sent in ("GET /v1/files?unit=蔡甸区 HTTP/1.1\r\nHost: g\r\n\r\n", "你好\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", settings.gateway_port)
+            writer.write(sent.encode())
+            answer = await asyncio.wait_for(reader.read(), 30)
+            writer.close()
+            top, _, body = answer.partition(b"\r\n\r\n")
+            assert top.startswith(b"HTTP/1.1 400")
+            assert b"application/problem+json" in top
+            assert json.loads(body)["code"] == "http"
+            assert "蔡甸" not in body.decode()
 
 
 async def test_without_a_broker_it_says_come_back_later(own_tansu: Tansu, tmp_path: Path) -> None:

@@ -148,17 +148,18 @@ class UnitCollector(Collector):
                     family.add_metric((*duty, window), getattr(tally, name))
         yield from families.values()
         yield self._pending(today)
-        yield from self._silence(today)
+        platforms = self._rollup.platforms()
         seen = GaugeMetricFamily(
             "xinshao_platform_last_submission_timestamp_seconds",
             "平台最近一次报送的接收时间",
             labels=("platform",),
         )
-        for name, at in self._rollup.platforms().items():
+        for name, at in platforms.items():
             seen.add_metric((name,), at)
         yield seen
+        yield from self._silence(today, platforms)
 
-    def _silence(self, today: date) -> Iterator[Metric]:
+    def _silence(self, today: date, seen: Mapping[str, float]) -> Iterator[Metric]:
         """How long nothing came, in working days: a holiday is no silence."""
         silent = GaugeMetricFamily(
             "xinshao_unit_silent_working_days",
@@ -182,7 +183,7 @@ class UnitCollector(Collector):
             "平台最近一次报送以来的工作日数",
             labels=("platform",),
         )
-        for name, at in self._rollup.platforms().items():
+        for name, at in seen.items():
             day = datetime.fromtimestamp(at, SHANGHAI).date()
             platforms.add_metric((name,), self._working_days(day, today))
         yield platforms

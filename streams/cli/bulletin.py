@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from models.words import SHANGHAI
-from streams.cli.options import RegistryFolder, registry_of, store_settings
+from streams.cli.options import DataFolder, RegistryFolder, registry_of, store_settings
 from streams.cli.terminal import FINDINGS, Failure, Terminal, progress, stderr
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def bulletin(
     detail: Annotated[
         bool, typer.Option("--detail", help="按机构写出每个数字背后的信息清单（CSV）")
     ] = False,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="数据文件夹；缺省为用户数据目录")
-    ] = None,
+    data: DataFolder = None,
     registry: RegistryFolder = None,
 ) -> None:
     """Write the month's bulletin, unless it contradicts itself."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from streams.cli.options import DataFolder
 from streams.cli.terminal import INTERRUPTED, Failure, progress, stdout
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ MONTH: Final = "2022-06"
 
 def demo(
     scale: Annotated[str, typer.Option("--scale", metavar="X", help="数量的倍数，如 0.01")] = "1",
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="数据文件夹；缺省为用户数据目录")
-    ] = None,
+    data: DataFolder = None,
     browser: Annotated[bool, typer.Option(" /--no-browser", help="不打开浏览器")] = True,
     once: Annotated[
         bool, typer.Option("--once", help="放完即退出；与公布的数字相同则退出码为 0")

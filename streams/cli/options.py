@@ -19,6 +19,9 @@ InCategory = Annotated[
     str | None, typer.Option("--category", metavar="C", help="信息类别，如 penalty 或 行政处罚")
 ]
 OfUnit = Annotated[str | None, typer.Option("--unit", metavar="U", help="报送机构")]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="数据文件夹；缺省为用户数据目录")
+]
 RegistryFolder = Annotated[
     Path | None,
     typer.Option(

@@ -2,13 +2,12 @@
 
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from models.words import SHANGHAI
-from streams.cli.options import AsJson, RegistryFolder, registry_of, store_settings
+from streams.cli.options import AsJson, DataFolder, RegistryFolder, registry_of, store_settings
 from streams.cli.terminal import Failure, stdout
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ _VIA: Final = {"api": "接口", "kafka": "Kafka", "file": "文件"}
 
 
 def platforms(
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="数据文件夹；缺省为用户数据目录")
-    ] = None,
+    data: DataFolder = None,
     month: Annotated[
         str | None, typer.Option("--month", metavar="MONTH", help="截至哪个月，如 2022-06")
     ] = None,

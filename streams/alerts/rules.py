@@ -71,7 +71,10 @@ def render_rules(
     groups = {
         FIGURES: ("xinshao-figures", _figures()),
         UNITS: ("xinshao-units", _units(registry, timing)),
-        PLATFORMS: ("xinshao-platforms", _platforms(registry, timing)),
+        PLATFORMS: (
+            "xinshao-platforms",
+            (_platform(platform, timing) for platform in registry.platforms),
+        ),
         PIPELINE: ("xinshao-pipeline", _pipeline(timing)),
     }
     files = {}
@@ -109,18 +112,14 @@ def _figures() -> Iterator[Rule]:
     """What workers tell that have read all tallies, whichever of them holds the unit."""
     for count in ("reported", "compliant", "timely"):
         yield _record(
-            f"unit_category:xinshao_{count}_records:month",
+            _month(count),
             _told(f'xinshao_unit_{count}_records{{window="month"}}', "unit, category"),
         )
     # Percent, two decimals, half up, as published; nothing where nothing could be counted.
-    for rate, part, whole in (
-        ("compliance", "compliant", "reported"),
-        ("timeliness", "timely", "compliant"),
-    ):
-        of, among = (f"unit_category:xinshao_{each}_records:month" for each in (part, whole))
+    for rate in (_COMPLIANCE, _TIMELINESS):
+        of, among = _month(rate.part), _month(rate.whole)
         yield _record(
-            f"unit_category:xinshao_{rate}:percent",
-            f"floor((20000 * {of} + {among}) / (2 * ({among} > 0))) / 100",
+            _percent(rate), f"floor((20000 * {of} + {among}) / (2 * ({among} > 0))) / 100"
         )
     yield _record(
         "unit_category:xinshao_pending_records:now",
@@ -158,6 +157,19 @@ def _record(figure: str, expr: str) -> Rule:
     return {"record": figure, "expr": expr}
 
 
+def _month(count: str) -> str:
+    return f"unit_category:xinshao_{count}_records:month"
+
+
+def _percent(rate: "_Rate") -> str:
+    return f"unit_category:xinshao_{rate.name}:percent"
+
+
+def _held(figure: str, timing: Timing) -> str:
+    """A figure as it was last recorded; `figure` may name its labels."""
+    return f"last_over_time({figure}[{timing.hold}])"
+
+
 def _told(metric: str, by: str) -> str:
     return f"max by ({by}) (\n  {metric}\n  {_COMPLETE}\n)"
 
@@ -171,10 +183,8 @@ def _units(registry: Registry, timing: Timing) -> Iterator[Rule]:
     yield from _pending(timing)
     yield _unit(
         "UnitSilent",
-        f"last_over_time(unit:xinshao_silent_working_days:now[{timing.hold}])\n"
-        "> on (unit) clamp_min("
-        f"last_over_time(unit:xinshao_usual_silence_working_days:now[{timing.hold}]),"
-        f" {SILENT_AT_LEAST})",
+        f"{_held('unit:xinshao_silent_working_days:now', timing)}\n> on (unit) clamp_min("
+        f"{_held('unit:xinshao_usual_silence_working_days:now', timing)}, {SILENT_AT_LEAST})",
         "1h",
         summary="{{ $labels.unit }}已有" + _COUNT + "个工作日没有报送任何信息，超过平时的间隔",
         action="请确认这几天是否确无应报信息；如系统或接口故障，请尽快修复并补报，"
@@ -183,8 +193,8 @@ def _units(registry: Registry, timing: Timing) -> Iterator[Rule]:
     )
     yield _unit(
         "UnitVolumeDrop",
-        f"last_over_time(unit_category:xinshao_reported_records:7d[{timing.hold}])\n"
-        f"< {DROP} * (last_over_time(unit_category:xinshao_usual_records:7d[{timing.hold}])"
+        f"{_held('unit_category:xinshao_reported_records:7d', timing)}\n"
+        f"< {DROP} * ({_held('unit_category:xinshao_usual_records:7d', timing)}"
         f" >= {DROP_AT_LEAST})",
         "1h",
         category_name=_CATEGORY_NAME,
@@ -200,7 +210,7 @@ def _units(registry: Registry, timing: Timing) -> Iterator[Rule]:
     )
     yield _unit(
         "UnitSerialGaps",
-        f"last_over_time(unit_category:xinshao_serial_gaps:now[{timing.hold}]) > 0",
+        f"{_held('unit_category:xinshao_serial_gaps:now', timing)} > 0",
         "1h",
         category_name=_CATEGORY_NAME,
         summary="{{ $labels.unit }}" + _CATEGORY_NAME + "文书号有" + _COUNT + "处断号，疑似瞒报",
@@ -254,20 +264,17 @@ def _rate(
         for other in registry.thresholds:
             if other.category is category and other.unit is not None:
                 of += f",unit!={_quoted(other.unit)}"
-    reported = f"unit_category:xinshao_reported_records:month{{{of}}}"
-    part, whole = (
-        _counted(f"unit_category:xinshao_{each}_records:month", timing)
-        for each in (rate.part, rate.whole)
+    percent, reported = (
+        _held(f"{figure}{{{of}}}", timing) for figure in (_percent(rate), _month("reported"))
     )
+    part, whole = (_counted(_month(each), timing) for each in (rate.part, rate.whole))
     for severity, line, limit in (
         ("warning", "预警线", limits.warning),
         ("critical", "严重线", limits.critical),
     ):
         yield _alert(
             rate.alert,
-            f"last_over_time(unit_category:xinshao_{rate.name}:percent{{{of}}}[{timing.hold}])"
-            f" < {limit}\nand on (unit, category)"
-            f" last_over_time({reported}[{timing.hold}]) >= {threshold.min_count}",
+            f"{percent} < {limit}\nand on (unit, category) {reported} >= {threshold.min_count}",
             threshold.for_,
             {"severity": severity, "scope": "unit", "category_name": category.zh},
             summary=f"{{{{ $labels.unit }}}}{category.zh}本月{rate.zh}"
@@ -296,10 +303,10 @@ def _pending(timing: Timing) -> Iterator[Rule]:
             "Records are not compliant yet and past their deadline.",
         ),
     ):
+        figure = f'unit_category:xinshao_pending_records:now{{due="{due}"}}'
         yield _unit(
             name,
-            "max without (due) (last_over_time(unit_category:xinshao_pending_records:now"
-            f'{{due="{due}"}}[{timing.hold}])) > 0',
+            f"max without (due) ({_held(figure, timing)}) > 0",
             timing.lasting,
             category_name=_CATEGORY_NAME,
             summary=f"{{{{ $labels.unit }}}}{_CATEGORY_NAME}有{_COUNT}{told}",
@@ -311,7 +318,7 @@ def _pending(timing: Timing) -> Iterator[Rule]:
 def _counted(figure: str, timing: Timing) -> str:
     """A template for a figure of the alert's unit and category."""
     return (
-        f"{{{{ with printf `last_over_time({figure}{{unit=%q,category=%q}}[{timing.hold}])`"
+        f"{{{{ with printf `{_held(f'{figure}{{unit=%q,category=%q}}', timing)}`"
         " $labels.unit $labels.category | query }}"
         '{{ . | first | value | printf "%.0f" }}{{ end }}'
     )
@@ -324,16 +331,11 @@ def _quoted(text: str) -> str:
 # --- platforms --------------------------------------------------------------------------------
 
 
-def _platforms(registry: Registry, timing: Timing) -> Iterator[Rule]:
-    for platform in registry.platforms:
-        yield _platform(platform, timing)
-
-
 def _platform(platform: Platform, timing: Timing) -> Rule:
     silent = f'platform:xinshao_silent_working_days:now{{platform="{platform.id}"}}'
     return _alert(
         "PlatformSilent",
-        f"last_over_time({silent}[{timing.hold}]) > {platform.rhythm}",
+        f"{_held(silent, timing)} > {platform.rhythm}",
         "1h",
         {"severity": "warning", "scope": "platform", "platform": platform.id},
         summary=f"{platform.owner}的平台“{platform.name}”已有{_COUNT}个工作日没有报送，"

@@ -19,7 +19,8 @@ from streams.settings import DEPLOY, Settings
 from streams.simulate import Plan, submissions
 from streams.tansu import Tansu
 from streams.topics import SUBMISSIONS, core_topics, ensure_topics
-from tests.brokers import Broker, Kafka, missing_for_kafka
+from tests.brokers import KAFKA_NEEDS, Broker, Kafka
+from tests.needs import lacking
 
 REGISTRY: Final = DEPLOY / "registry"
 MONTH: Final = "2022-06"
@@ -90,7 +91,7 @@ def serving(name: str) -> Iterator[Broker]:
         broker: Broker
         if name == "tansu":
             broker = Tansu()
-        elif missing := missing_for_kafka():
+        elif missing := lacking(*KAFKA_NEEDS):
             raise BenchError(missing)
         else:
             broker = Kafka(Path(folder) / "kafka")

@@ -5,7 +5,6 @@ A broker is bound to no event loop, so that a session's broker serves the tests 
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +22,9 @@ from aiokafka.errors import KafkaError
 
 from streams import tansu
 
+KAFKA_NEEDS = ("java", "mvn")
+"""The programs that Apache Kafka needs."""
+
 _BROKER = Path(__file__).parent / "kafka" / "pom.xml"
 _TOOLS = Path(__file__).parent / "kafka" / "tools.xml"
 _CACHE = Path(__file__).parent.parent / ".cache" / "kafka"
@@ -38,12 +40,6 @@ class Broker(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
-
-
-def missing_for_kafka() -> str | None:
-    """Name the programs that Apache Kafka needs and this machine lacks."""
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    return f"Apache Kafka needs {' and '.join(missing)}" if missing else None
 
 
 def kafka_jars(pom: Path = _BROKER) -> Path:
@@ -319,11 +315,6 @@ class SecureKafka(Kafka):
             f"sasl.jaas.config={self._jaas}\n"
         )
         return file
-
-
-def must_run_kafka() -> bool:
-    """Whether a machine without Kafka fails the tests instead of skipping them."""
-    return os.environ.get("CI") == "true"
 
 
 async def create_topic(

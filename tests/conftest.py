@@ -8,7 +8,8 @@ import hypothesis
 import pytest
 
 from streams.tansu import Tansu
-from tests.brokers import Broker, Kafka, SecureKafka, missing_for_kafka, must_run_kafka
+from tests.brokers import KAFKA_NEEDS, Broker, Kafka, SecureKafka
+from tests.needs import require
 
 # Timing never decides a test.
 hypothesis.settings.register_profile("xinshao", deadline=None)
@@ -24,18 +25,10 @@ def tansu() -> Iterator[Tansu]:
     asyncio.run(broker.stop())
 
 
-def _require_kafka() -> None:
-    missing = missing_for_kafka()
-    if missing and must_run_kafka():
-        pytest.fail(missing)
-    elif missing:
-        pytest.skip(missing)
-
-
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """An Apache Kafka for the whole session; keep apart by topic and group names."""
-    _require_kafka()
+    require(*KAFKA_NEEDS)
     broker = Kafka(tmp_path_factory.mktemp("kafka"))
     asyncio.run(broker.start())
     yield broker
@@ -45,7 +38,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 @pytest.fixture(scope="session")
 def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     """An Apache Kafka with users and rights, for the whole session."""
-    _require_kafka()
+    require(*KAFKA_NEEDS)
     broker = SecureKafka(tmp_path_factory.mktemp("secure-kafka"))
     asyncio.run(broker.start())
     yield broker
@@ -55,7 +48,7 @@ def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKaf
 @pytest.fixture
 async def own_kafka(tmp_path: Path) -> AsyncIterator[Kafka]:
     """An Apache Kafka that the test may kill, freeze and restart."""
-    _require_kafka()
+    require(*KAFKA_NEEDS)
     broker = Kafka(tmp_path / "kafka")
     await broker.start()
     yield broker

@@ -5,7 +5,6 @@ messages at an HTTP one, all on loopback.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -23,27 +22,14 @@ from signal import Signals
 from typing import Any, NamedTuple, Self
 
 import httpx
-import pytest
 import yaml
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from streams.tansu import HOST, free_port
+from streams.watching import ALERTMANAGER, PROMETHEUS
+from tests.needs import require
 from tests.oracle import until
-
-PROMETHEUS = "prometheus"
-ALERTMANAGERS = ("prometheus-alertmanager", "alertmanager")
-"""Debian's name, and that of everybody else."""
-
-
-def require(*programs: str) -> None:
-    """Skip where a program is missing, or fail where nothing may be skipped."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        lacking = f"needs {' and '.join(missing)}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(lacking)
-        pytest.skip(lacking)
 
 
 class Program:
@@ -99,7 +85,7 @@ class Program:
 @asynccontextmanager
 async def alertmanager(folder: Path, files: Mapping[str, str]) -> AsyncIterator[Program]:
     """An Alertmanager of these files; `reload` has it read others."""
-    program = next(filter(shutil.which, ALERTMANAGERS), ALERTMANAGERS[0])
+    program = next(filter(shutil.which, ALERTMANAGER), ALERTMANAGER[0])
     require(program)
     write(folder, files)
     running = Program(
@@ -164,7 +150,7 @@ async def prometheus(
     folder: Path, rules: Mapping[str, str], target: int, told: Program | None = None
 ) -> AsyncIterator[Prometheus]:
     """A Prometheus with these rules that scrapes a worker's port and tells an Alertmanager."""
-    require(PROMETHEUS)
+    require(*PROMETHEUS)
     managers = [{"static_configs": [{"targets": [f"{HOST}:{told.port}"]}]}] if told else []
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
@@ -180,7 +166,7 @@ async def prometheus(
     write(folder, {**rules, "prometheus.yml": yaml.safe_dump(config)})
     running = Prometheus(
         folder,
-        PROMETHEUS,
+        *PROMETHEUS,
         "--config.file=prometheus.yml",
         "--storage.tsdb.path=data",
         "--log.level=warn",

@@ -10,8 +10,8 @@ import pytest
 from streams.settings import DEPLOY, Settings
 from streams.tansu import free_port, listening
 from streams.watching import ALERTMANAGER, PROMETHEUS, WatchersUnavailableError, watching
+from tests.needs import require
 from tests.oracle import until
-from tests.watching import require
 
 WITH_ALL = """
 - {unit: 江夏区, role: 值班岗, email: a@jiangxia.example, wecom: jx,

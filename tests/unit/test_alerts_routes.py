@@ -24,7 +24,8 @@ from streams.alerts.routes import (
 )
 from streams.registry import load_calendar, load_channels, load_registry
 from streams.settings import DEPLOY
-from tests.watching import require, write
+from tests.needs import require
+from tests.watching import write
 
 FOLDER = DEPLOY / "registry"
 REGISTRY = load_registry(FOLDER)

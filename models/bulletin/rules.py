@@ -11,21 +11,14 @@ from string import Formatter
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
 
 from models.bulletin.figures import Activity, Concealment, Month, MonthText
-from models.registry import Entry, Name, Percent, Registry, RegistryError, UnitId
+from models.entries import MESSAGES, Entry, Fault, Name, Percent, in_chinese
+from models.registry import Registry, RegistryError, UnitId
 from models.words import UnitKind
 from models.yaml_lines import YamlFault, YamlMap, line_at, parse_yaml
 
 FILE: Final = "bulletin.yaml"
-
-_FAULT: Final = "bulletin"
-
-
-def _fault(message: str) -> PydanticCustomError:
-    """A refusal of this module's own, its message Chinese already."""
-    return PydanticCustomError(_FAULT, "{message}", {"message": message})
 
 
 def _with(*places: str) -> AfterValidator:
@@ -35,9 +28,9 @@ def _with(*places: str) -> AfterValidator:
         try:
             used = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
         except ValueError:
-            raise _fault("花括号不成对，请改正") from None
+            raise Fault("花括号不成对，请改正") from None
         if not used <= set(places):
-            raise _fault(f"只能用占位 {'、'.join(f'{{{place}}}' for place in places)}")
+            raise Fault(f"只能用占位 {'、'.join(f'{{{place}}}' for place in places)}")
         return text
 
     return AfterValidator(check)
@@ -199,7 +192,7 @@ class BulletinRules(Entry):
         months = [issue.month for issue in self.issues]
         for month in months:
             if months.count(month) > 1:
-                raise _fault(f"issues 中 {month} 出现了不止一次，请只留一条")
+                raise Fault(f"issues 中 {month} 出现了不止一次，请只留一条")
         return self
 
     @classmethod
@@ -220,7 +213,10 @@ class BulletinRules(Entry):
             return cls.model_validate(root, context=names)
         except ValidationError as refusal:
             errors = refusal.errors(include_url=False, include_input=False)
-        problems = sorted((line_at(root, error["loc"]), _in_chinese(error)) for error in errors)
+        problems = sorted(
+            (line_at(root, error["loc"]), in_chinese(error, messages=_MESSAGES, whole=""))
+            for error in errors
+        )
         raise RegistryError(*(f"{FILE}:{line}: {message}" for line, message in problems))
 
     def issue(self, month: Month) -> Issue | None:
@@ -229,32 +225,13 @@ class BulletinRules(Entry):
 
 
 _MESSAGES: Final[Mapping[str, str]] = {
-    _FAULT: "{where} {message}",
-    "registry": "{where} {message}",
-    "missing": "缺少 {where}，请补上",
+    **MESSAGES,
     "extra_forbidden": "{where} 是不认识的键，请改正或删去",
-    "model_type": "{where} 应为“键: 值”的形式",
-    "tuple_type": "{where} 应为列表，如 [甲, 乙]",
-    "string_type": "{where} 应为文字，数字和日期请加引号",
-    "string_too_short": "{where} 不能为空",
     "too_short": "{where} 不能是空列表，请填写",
     "enum": "{where} 应为以下之一：{expected}",
     "value_error": "{where} 应为月份，如 2022-06",
-    "int_type": "{where} 应为整数",
     "bool_type": "{where} 应为 true 或 false",
-    "decimal_type": "{where} 应为数字",
-    "decimal_parsing": "{where} 应为数字",
-    "greater_than_equal": "{where} 不能小于 {ge}",
-    "less_than_equal": "{where} 不能大于 {le}",
-    "date_type": "{where} 应为日期，写成 2022-06-01 的形式，不加引号",
 }
-"""pydantic's error types in Chinese. None quotes the value."""
-
-
-def _in_chinese(error: ErrorDetails) -> str:
-    steps = (f"第 {step + 1} 项" if isinstance(step, int) else step for step in error["loc"])
-    form = _MESSAGES.get(error["type"], "{where} 的值不对，请改正")
-    return form.format_map({"where": " ".join(steps), **error.get("ctx", {})}).strip()
 
 
 FULL: Final = Decimal(100)

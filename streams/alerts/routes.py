@@ -20,7 +20,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from models.calendar import LAST_KNOWN_YEAR, Calendar
-from models.registry import OFFICE, OPERATORS, Channels, Contact, Registry, RegistryError
+from models.channels import Channels
+from models.registry import OFFICE, OPERATORS, Contact, Registry, RegistryError
 from streams.alerts.text import as_yaml
 from streams.settings import DEPLOY
 

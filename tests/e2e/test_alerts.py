@@ -19,8 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.bulletin import Month
 from models.calendar import FIRST_YEAR, LAST_YEAR, Calendar
+from models.channels import Channels
 from models.judging import identify
-from models.registry import OFFICE, OPERATORS, Channels, Contact, Registry, Unit
+from models.registry import OFFICE, OPERATORS, Contact, Registry, Unit
 from models.submission import Position, read_submission
 from models.tally import Bucket, Tally
 from models.words import DOUBLE_PUBLICITY, SHANGHAI, Category, Op, UnitKind

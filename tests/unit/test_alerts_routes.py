@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from models.registry import OFFICE, OPERATORS, Channels, Contact, Registry, RegistryError
+from models.channels import Channels
+from models.registry import OFFICE, OPERATORS, Contact, Registry, RegistryError
 from models.words import SHANGHAI
 from streams.alerts.routes import (
     AFTER_HOURS,

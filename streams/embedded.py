@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from models.registry import Platform, Via
 from models.words import SHANGHAI, UnitKind
-from streams.gateway import serving
+from streams.gateway import GatewayError, serving
 from streams.keys import issue
 from streams.producer import LogWriter
 from streams.recover import recover
@@ -86,15 +86,16 @@ async def welcoming(worker: Worker, settings: Settings) -> AsyncIterator[Welcome
     """Run a gateway in the process of the stack; earlier keys to it open no more.
 
     Raises:
-        GatewayError: its port is taken.
+        GatewayError: its port is taken, or no district has a platform to try it with.
     """
     registry = load_registry(settings.registry)
-    platform = next(
-        each
-        for each in registry.platforms
-        if each.via is Via.API
-        and any(unit.kind is UnitKind.DISTRICT and unit.id == each.owner for unit in registry.units)
+    districts = {unit.id for unit in registry.units if unit.kind is UnitKind.DISTRICT}
+    of_districts = (
+        each for each in registry.platforms if each.via is Via.API and each.owner in districts
     )
+    platform = next(of_districts, None)
+    if platform is None:
+        raise GatewayError("登记册（platforms.yaml）里没有哪个区以接口（api）对接，演示不含网关")
     settings.keys.unlink(missing_ok=True)
     key = issue(settings.keys, registry, platform.id, datetime.now(SHANGHAI))
     async with serving(settings, worker.clock) as gateway:

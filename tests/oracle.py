@@ -426,6 +426,13 @@ async def all_committed(
         await until(committed, within)
 
 
+async def judged(settings: Settings, worker: Worker, messages: Iterable[Message]) -> None:
+    """Submit, and wait until all that follows is in the log and in the store."""
+    await submit(settings, messages)
+    await all_committed(settings)
+    await worker.during(worker.stored())
+
+
 def held(worker: Worker) -> set[int]:
     """The partitions of submissions that a worker serves."""
     return {each.partition for each in worker.judging.progress() if not each.restoring}

@@ -1,15 +1,13 @@
 """Submitting a file: batch after batch, from where it was left."""
 
 from collections.abc import Callable
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 
 from streams.client.batches import BATCH_BYTES, BATCH_ROWS, batches
 from streams.client.delivery import Client
 from streams.client.journal import Journal
 from streams.files import Given, open_file
-
-_CHUNK = 1 << 20
 
 
 def submit_file(
@@ -57,6 +55,4 @@ def _mark(path: Path, url: str, given: Given) -> str:
     settled = (url, given.unit or "", given.category or "", str(BATCH_ROWS), str(BATCH_BYTES))
     digest.update("\n".join(settled).encode())
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return file_digest(file, lambda: digest).hexdigest()

@@ -27,6 +27,7 @@ from tests.oracle import (
     Deliveries,
     all_committed,
     another,
+    judged,
     read_log,
     settings_for,
     submit,
@@ -95,9 +96,7 @@ async def test_while_the_store_is_away_judging_goes_on(
     begin, end = OUTAGES[outage]
     coming = Deliveries(sum(outage.encode()), subjects=100)
     async with working(settings) as worker:
-        await submit(settings, coming.take(200))
-        await all_committed(settings)
-        await worker.during(worker.stored())
+        await judged(settings, worker, coming.take(200))
         await asyncio.to_thread(begin, server)
         await submit(settings, coming.take(300))
         # Judged, published and committed, all the while.
@@ -130,9 +129,7 @@ async def test_what_waits_for_the_store_stays_in_the_log(
     settings = over(server, tansu, tmp_path)
     megabytes = 32
     async with working(settings) as worker:
-        await submit(settings, Deliveries(33).take(50))
-        await all_committed(settings)
-        await worker.during(worker.stored())
+        await judged(settings, worker, Deliveries(33).take(50))
         await asyncio.to_thread(server.kill)
         verdicts = (await read_log(settings, VERDICTS))[0]
         good = next(r.value or b"" for r in verdicts if is_record_key(r.key))

@@ -21,13 +21,12 @@ from streams.worker import Worker, working
 from tests.oracle import (
     Deliveries,
     Outcome,
-    all_committed,
     assert_equal_to_oracle,
     calendar_of,
+    judged,
     keyed,
     registry_of,
     settings_for,
-    submit,
 )
 from tests.samples import delivery
 
@@ -50,12 +49,10 @@ def standing(settings: Settings, store: Store) -> Standing:
     return Standing(store, registry_of(settings.registry), calendar_of(settings.registry))
 
 
-async def judged(settings: Settings, worker: Worker, messages: list[Message]) -> Outcome:
+async def in_rounds(settings: Settings, worker: Worker, messages: list[Message]) -> Outcome:
     """Submit in several rounds, each a part of its own in the store; then ask the oracle."""
     for start in range(0, len(messages), 300):
-        await submit(settings, messages[start : start + 300])
-        await all_committed(settings)
-        await worker.during(worker.stored())
+        await judged(settings, worker, messages[start : start + 300])
     return await assert_equal_to_oracle(settings)
 
 
@@ -76,7 +73,7 @@ async def test_pending_pages_hold_every_pending_record_once_the_nearest_deadline
     settings: Settings, standing: Standing
 ) -> None:
     async with working(settings) as worker:
-        outcome = await judged(settings, worker, Deliveries(21, subjects=120).take(900))
+        outcome = await in_rounds(settings, worker, Deliveries(21, subjects=120).take(900))
 
     def due(key: bytes, state: RecordState) -> tuple[date, bytes]:
         return state.deadline or NEVER, key
@@ -103,7 +100,7 @@ async def test_a_summary_and_the_ranking_count_as_the_oracle_does(
     settings: Settings, standing: Standing
 ) -> None:
     async with working(settings) as worker:
-        outcome = await judged(settings, worker, Deliveries(22).take(600))
+        outcome = await in_rounds(settings, worker, Deliveries(22).take(600))
     june = Month(2022, 6)
     counted: dict[tuple[str, Category], Tally] = {}
     for bucket, tally in outcome.tallies.items():
@@ -154,11 +151,13 @@ async def test_a_receipt_tells_what_its_submission_came_to_then_and_that_it_was_
         return keyed(delivery(envelope={"id": id_, "platform": "jiangxia-tong"}, **given))
 
     async with working(settings) as worker:
-        await judged(settings, worker, [sent("first", XK_ZT="9"), sent("again", XK_ZT="9")])
+        await in_rounds(settings, worker, [sent("first", XK_ZT="9"), sent("again", XK_ZT="9")])
         before = standing.receipt("first")
-        await judged(settings, worker, [sent("mended"), sent("elsewhere", XK_WSH="武〔2022〕7号")])
+        await in_rounds(
+            settings, worker, [sent("mended"), sent("elsewhere", XK_WSH="武〔2022〕7号")]
+        )
         broken = Message(bytes(16), delivery(unit="无此机构", envelope={"id": "bad"}))
-        await judged(settings, worker, [broken])
+        await in_rounds(settings, worker, [broken])
     assert before is not None
     assert (before.platform, before.unit) == ("jiangxia-tong", "江夏区")
     told = {}

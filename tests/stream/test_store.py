@@ -33,18 +33,17 @@ from streams.topics import (
     log_epoch,
     partition_of,
 )
-from streams.worker import Worker, working
+from streams.worker import working
 from tests.clickhouse import assert_equal_to_log, tallies_in
 from tests.oracle import (
     Deliveries,
     Outcome,
-    all_committed,
     another,
     assert_equal_to_oracle,
+    judged,
     keyed,
     read_log,
     settings_for,
-    submit,
     told_by_stream,
     writing,
 )
@@ -64,13 +63,6 @@ def store(settings: Settings) -> Iterator[Store]:
         yield store
 
 
-async def judged(settings: Settings, worker: Worker, coming: Deliveries, count: int) -> None:
-    """Submit, and wait until all that follows is in the log and in the store."""
-    await submit(settings, coming.take(count))
-    await all_committed(settings)
-    await worker.during(worker.stored())
-
-
 def elsewhere(settings: Settings, **given: Any) -> Settings:
     """Settings of a new log over the same store."""
     name = f"{settings.namespace}-again"
@@ -85,8 +77,8 @@ async def restored(settings: Settings, store: Store) -> None:
 async def test_what_is_in_the_log_is_in_the_store(settings: Settings, store: Store) -> None:
     coming = Deliveries(11, subjects=150)
     async with working(settings) as worker:
-        await judged(settings, worker, coming, 500)
-        await judged(settings, worker, coming, 500)
+        await judged(settings, worker, coming.take(500))
+        await judged(settings, worker, coming.take(500))
         told = await assert_equal_to_log(settings, store)
         await assert_equal_to_oracle(settings)
     assert told.pending
@@ -96,7 +88,7 @@ async def test_what_is_in_the_log_is_in_the_store(settings: Settings, store: Sto
 
 async def test_what_comes_again_changes_nothing(settings: Settings, store: Store) -> None:
     async with working(settings) as worker:
-        await judged(settings, worker, Deliveries(12, subjects=80), 400)
+        await judged(settings, worker, Deliveries(12, subjects=80).take(400))
     # A group of another name reads all of it once more, into the same tables.
     again = another(settings)
     async with writing(settings) as writer:
@@ -113,7 +105,7 @@ async def test_a_refused_row_goes_to_rejects_and_holds_up_nothing(
     settings: Settings, store: Store
 ) -> None:
     async with working(settings) as worker:
-        await judged(settings, worker, Deliveries(13), 200)
+        await judged(settings, worker, Deliveries(13).take(200))
         verdicts = (await read_log(settings, VERDICTS))[0]
         good = orjson.loads(next(r.value for r in verdicts if r.value and len(r.key or b"") == 16))
         epoch, offset = good["position"]
@@ -147,7 +139,7 @@ async def test_a_refused_row_goes_to_rejects_and_holds_up_nothing(
 
 async def test_rolling_figures_equal_a_recount(settings: Settings, store: Store) -> None:
     async with working(settings) as worker:
-        await judged(settings, worker, Deliveries(14), 1500)
+        await judged(settings, worker, Deliveries(14).take(1500))
         told = await assert_equal_to_log(settings, store)
     days = sorted({bucket.day for bucket in told.tallies})
     assert len(days) > 5
@@ -228,7 +220,7 @@ def as_float(percent: Decimal | None) -> float | None:
 
 async def test_what_was_known_then_is_known_still(settings: Settings, store: Store) -> None:
     async with working(settings) as worker:
-        await judged(settings, worker, Deliveries(15, subjects=40), 800)
+        await judged(settings, worker, Deliveries(15, subjects=40).take(800))
     newest: dict[date, dict[str, tuple[Position, bool]]] = {}
     verdicts = [r for run in (await read_log(settings, VERDICTS)).values() for r in run]
     given = [orjson.loads(r.value or b"") for r in verdicts if len(r.key or b"") == 16]
@@ -248,7 +240,7 @@ async def test_what_was_known_then_is_known_still(settings: Settings, store: Sto
 
 async def test_late_and_pending_by_deadline(settings: Settings, store: Store) -> None:
     async with working(settings) as worker:
-        await judged(settings, worker, Deliveries(16), 600)
+        await judged(settings, worker, Deliveries(16).take(600))
         told = await assert_equal_to_log(settings, store)
     as_of = date(2022, 7, 15)
     late: dict[tuple[str, str, date], list[int]] = {}
@@ -279,9 +271,7 @@ async def test_annex_3_lists_the_publicity_that_is_compliant(
             delivery(Category.PUBLICITY, GJ_BT="五月的", received_at=MAY, HD_RQ="2022-05-06"),
             delivery(),
         ]
-        await submit(settings, map(keyed, told))
-        await all_committed(settings)
-        await worker.during(worker.stored())
+        await judged(settings, worker, map(keyed, told))
     link = "https://news.example/2022/06/01/credit.html"
     expected = (Activity("江夏区", "长江日报", "诚信宣传进校园", link, "专栏"),)
     assert StoredFigures(store).figures(june).activities == expected
@@ -297,7 +287,7 @@ async def test_restored_it_goes_on_as_before(
     """Also with more partitions: the store knows of none."""
     coming = Deliveries(17, subjects=120)
     async with working(settings) as worker:
-        await judged(settings, worker, coming, 700)
+        await judged(settings, worker, coming.take(700))
         before = await assert_equal_to_log(settings, store)
     # The epoch of a log is the second of its birth.
     await asyncio.sleep(1.1)
@@ -312,7 +302,7 @@ async def test_restored_it_goes_on_as_before(
     assert after.pending == before.pending
 
     async with working(new) as worker:
-        await judged(new, worker, coming, 500)
+        await judged(new, worker, coming.take(500))
         # By the oracle, which goes on from the states before.
         told = await assert_equal_to_oracle(new, before.states)
         assert tallies_in(store, "records_daily") == live(told)
@@ -328,7 +318,7 @@ def live(outcome: Outcome) -> dict[Bucket, Tally]:
 async def test_only_an_empty_log_is_restored_into(settings: Settings, store: Store) -> None:
     coming = Deliveries(18, subjects=50)
     async with working(settings) as worker:
-        await judged(settings, worker, coming, 200)
+        await judged(settings, worker, coming.take(200))
     with pytest.raises(RecoverError, match="已有研判结果"):
         await restored(settings, store)
     await asyncio.sleep(1.1)
@@ -342,14 +332,14 @@ async def test_only_an_empty_log_is_restored_into(settings: Settings, store: Sto
         await writer.write(new.topic(VERDICTS), partition_of(key, new.partitions), [message])
     await restored(new, store)
     async with working(new) as worker:
-        await judged(new, worker, coming, 50)
+        await judged(new, worker, coming.take(50))
     with pytest.raises(RecoverError, match="已有研判结果"):
         await restored(new, store)
 
 
 async def test_a_log_older_than_the_store_is_refused(settings: Settings, store: Store) -> None:
     async with working(settings) as worker:
-        await judged(settings, worker, Deliveries(19), 50)
+        await judged(settings, worker, Deliveries(19).take(50))
     line = orjson.loads(store.lines("SELECT * FROM verdicts_now LIMIT 1")[0])
     line["position"][0] += 10_000
     store.insert("verdicts", [orjson.dumps(line)])
@@ -362,7 +352,7 @@ async def test_a_log_older_than_the_store_is_refused(settings: Settings, store: 
 
 async def test_every_difference_is_found_with_its_records(settings: Settings, store: Store) -> None:
     async with working(settings) as worker:
-        await judged(settings, worker, Deliveries(20), 400)
+        await judged(settings, worker, Deliveries(20).take(400))
         assert await reconcile(date(2022, 6, 1), store, settings) == []
     lines = [orjson.loads(line) for line in store.lines("SELECT * FROM verdicts_now")]
     kept = next(line for line in lines if line["compliant"] and not line["withdrawn"])

@@ -34,7 +34,7 @@ from benchmarks.ground import (
     write_licences,
 )
 from benchmarks.race import PEERS_PYTHON, Course, Speed
-from streams.topics import SUBMISSIONS
+from streams.log.topics import SUBMISSIONS
 
 PARTS: Final = ("judging", "streaming", "steps", "latency", "restoring")
 JUDGED_AT_LEAST: Final = 40_000

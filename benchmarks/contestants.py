@@ -222,7 +222,7 @@ PEERS: Final = {"quix stateful": "quixstreams", "quix": "quixstreams", "bytewax"
 
 
 def _free_port() -> int:
-    from streams.tansu import free_port
+    from streams.demo.tansu import free_port
 
     return free_port()
 

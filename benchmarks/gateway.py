@@ -40,12 +40,12 @@ from benchmarks.ground import (
     write_licences,
 )
 from models.words import SHANGHAI
-from streams.connection import connection
-from streams.keys import issue
+from streams.demo.tansu import free_port
+from streams.intake.keys import issue
+from streams.log.connection import connection
+from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
-from streams.tansu import free_port
-from streams.topics import SUBMISSIONS, core_topics, ensure_topics
-from tests.brokers import Broker
+from tests.support.brokers import Broker
 
 BATCH: Final = 500
 IN_FLIGHT: Final = 8

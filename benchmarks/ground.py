@@ -11,19 +11,20 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
+from models.month import Month
 from models.words import Category
-from streams.producer import LogWriter
+from streams.demo.simulate import Plan, submissions
+from streams.demo.tansu import Tansu
+from streams.intake.replay import replay
+from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
+from streams.log.writer import LogWriter
 from streams.registry import load_calendar, load_registry
-from streams.replay import replay
 from streams.settings import DEPLOY, Settings
-from streams.simulate import Plan, submissions
-from streams.tansu import Tansu
-from streams.topics import SUBMISSIONS, core_topics, ensure_topics
-from tests.brokers import KAFKA_NEEDS, Broker, Kafka
-from tests.needs import lacking
+from tests.support.brokers import KAFKA_NEEDS, Broker, Kafka
+from tests.support.needs import lacking
 
 REGISTRY: Final = DEPLOY / "registry"
-MONTH: Final = "2022-06"
+MONTH: Final = Month(2022, 6)
 _LICENCES: Final = 116_746
 """Licence records of the month at scale 1."""
 

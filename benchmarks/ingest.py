@@ -31,15 +31,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ground import BenchSettings, fill, idempotence, serving, write_licences
-from streams.reader import read_to_end, reading
+from streams.demo.tansu import free_port
+from streams.log.reader import read_to_end, reading
+from streams.log.topics import SUBMISSIONS, VERDICTS
+from streams.log.wire import is_record_key
 from streams.settings import Settings
-from streams.store import Store
-from streams.tansu import free_port
-from streams.topics import SUBMISSIONS, VERDICTS
-from streams.wire import is_record_key
+from streams.store.client import Store
 from streams.worker import Worker, working
-from tests.brokers import Broker
-from tests.oracle import until
+from tests.support.brokers import Broker
+from tests.support.oracle import until
 
 ROWS: Final = 10_000
 """Rows of an insert."""

@@ -12,9 +12,9 @@ from benchmarks.contestants import PARTITIONS
 from benchmarks.ground import BenchError, BenchSettings, child, idempotence
 from models.judging import identify
 from models.submission import read_submission
+from streams.log.topics import SUBMISSIONS, VERDICTS, core_topics, ensure_topics, partition_of
 from streams.registry import load_registry
-from streams.topics import SUBMISSIONS, VERDICTS, core_topics, ensure_topics, partition_of
-from tests.brokers import Broker
+from tests.support.brokers import Broker
 
 WARM_UP: Final = 2.0
 """Seconds at the beginning that do not count."""

@@ -15,7 +15,7 @@ import psutil
 from benchmarks.contestants import PARTITIONS, PEERS
 from benchmarks.ground import BenchError, Child, child, idempotence
 from benchmarks.meter import Sample
-from tests.brokers import Broker
+from tests.support.brokers import Broker
 
 PEERS_PYTHON: Final = Path(".cache/peers/bin/python")
 """Of the virtual environment that benchmarks/peers.txt describes."""

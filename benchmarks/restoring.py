@@ -25,12 +25,9 @@ from models.judging import identify, judge
 from models.submission import Position, Unreadable, read_submission
 from models.verdict import Verdict
 from streams.clock import DataClock
-from streams.judge import Judge
-from streams.metrics import WorkerMetrics
-from streams.producer import LogWriter, Message
-from streams.registry import load_calendar, load_registry
-from streams.state import StateStore
-from streams.topics import (
+from streams.judging.judge import Judge
+from streams.judging.state import StateStore
+from streams.log.topics import (
     SUBMISSIONS,
     VERDICTS,
     core_topics,
@@ -38,8 +35,11 @@ from streams.topics import (
     log_epoch,
     partition_of,
 )
-from streams.wire import encode_verdict
-from tests.brokers import Broker
+from streams.log.wire import encode_verdict
+from streams.log.writer import LogWriter, Message
+from streams.meters import WorkerMetrics
+from streams.registry import load_calendar, load_registry
+from tests.support.brokers import Broker
 
 _PATTERNS: Final = 20_000
 _AT_ONCE: Final = 8000

@@ -2,7 +2,7 @@
 
     python -m benchmarks.steps --brokers HOST:PORT --topic TOPIC --name NAME --folder F
 
-The same calls as `streams.judge` makes, in its order, on batches as the source hands them over;
+The same calls as `streams.judging.judge` makes, in its order, on batches as the source gives them;
 `fetch` and `produce` wait for the broker, which the worker spends on other batches. What a whole
 record takes beyond the sum of the others is Faust, the source, commits and tallies' publishing.
 """
@@ -24,11 +24,11 @@ from models.judging import judge
 from models.submission import Position, Submission, Unreadable, read_submission
 from models.tally import Tallies
 from models.verdict import RecordState, Verdict
-from streams.producer import LogWriter, Message
+from streams.judging.state import Checkpoint, Logs, StateStore
+from streams.log.topics import VERDICTS, core_topics, ensure_topics
+from streams.log.wire import encode_verdict
+from streams.log.writer import LogWriter, Message
 from streams.registry import load_calendar, load_registry
-from streams.state import Checkpoint, Logs, StateStore
-from streams.topics import VERDICTS, core_topics, ensure_topics
-from streams.wire import encode_verdict
 from streams.worker import calm_garbage_collector
 
 STEPS: Final = (

@@ -58,24 +58,33 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ItemRule:
-    """A rule over one value. `message` may name {name} (the item) and {value} (masked)."""
+    """A rule over one value. `message` may name {name} (the item) and {value} (masked).
+
+    `asked` says in Chinese what the rule asks, for templates and field lists; "" where nothing
+    needs to be said beforehand.
+    """
 
     id: str
     message: str
     source: str
     holds: Callable[[str, date], bool]
     severity: Severity = Severity.ERROR
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRule:
-    """A rule over several values of a record; `field` is the one to mend."""
+    """A rule over several values of a record; `field` is the one to correct.
+
+    `asked` says in Chinese what the rule asks and may name {name}, as for an `ItemRule`.
+    """
 
     id: str
     field: str
     message: str
     source: str
     holds: Callable[[Values, date], bool]
+    asked: str
     severity: Severity = Severity.ERROR
 
 
@@ -169,6 +178,7 @@ PLACEHOLDER: Final = ItemRule(
     "{name}填的是占位内容“{value}”，请填写真实内容；确实没有的选填项请留空",
     PROJECT,
     lambda value, _on: value not in PLACEHOLDERS,
+    asked="没有内容的留空，不要填“无”“测试”之类",
 )
 
 CONTROL_CHARACTER: Final = ItemRule(
@@ -197,6 +207,7 @@ def one_of(options: tuple[str, ...]) -> ItemRule:
         f"{{name}}“{{value}}”不在代码表中，应为：{'、'.join(options)}",
         FIELD_LISTS,
         lambda value, _on: value in allowed,
+        asked=f"应为：{'、'.join(options)}",
     )
 
 
@@ -211,6 +222,7 @@ def several_of(options: tuple[str, ...]) -> ItemRule:
         f"{{name}}“{{value}}”不在代码表中，应为下列一项或多项（用；分隔）：{'、'.join(options)}",
         FIELD_LISTS,
         lambda value, _on: allowed.issuperset(_SEPARATORS.split(value)),
+        asked=f"应为下列一项或多项（用；分隔）：{'、'.join(options)}",
     )
 
 
@@ -219,6 +231,7 @@ REAL_DAY: Final = ItemRule(
     "{name}“{value}”不是真实存在的日期，请按 2022-06-03 的样式填写",
     FIELD_LISTS,
     lambda value, _on: parse_day(value) is not None,
+    asked="日期，如 2022-06-03，长期有效填 2099-12-31",
 )
 
 NOT_IN_FUTURE: Final = ItemRule(
@@ -226,6 +239,7 @@ NOT_IN_FUTURE: Final = ItemRule(
     "{name}“{value}”晚于报送日，请核对",
     FIELD_LISTS,
     lambda value, on: (day := parse_day(value)) is None or day <= on,
+    asked="不能晚于报送日",
 )
 
 NOT_STALE: Final = ItemRule(
@@ -241,6 +255,7 @@ CREDIT_CODE: Final = ItemRule(
     "{name}“{value}”不是有效的统一社会信用代码（18位，校验码须符合GB 32100），请核对",
     "GB 32100-2015",
     lambda value, _on: is_credit_code(value),
+    asked="18 位统一社会信用代码，校验码须正确",
 )
 
 DOCUMENT_NUMBER: Final = ItemRule(
@@ -248,6 +263,7 @@ DOCUMENT_NUMBER: Final = ItemRule(
     "{name}“{value}”不像文书号，请按 武环许〔2022〕12号 的样式填写完整",
     PROJECT,
     lambda value, _on: parse_document(value) is not None,
+    asked="完整的文书号，如 武环许〔2022〕12号",
 )
 
 AMOUNT: Final = ItemRule(
@@ -255,6 +271,7 @@ AMOUNT: Final = ItemRule(
     "{name}“{value}”不是有效金额，请填不小于0的数字（万元，最多6位小数）",
     FIELD_LISTS,
     lambda value, _on: parse_amount(value) is not None,
+    asked="不小于 0 的数字，单位万元，最多 6 位小数",
 )
 
 POSITIVE_AMOUNT: Final = ItemRule(
@@ -262,6 +279,7 @@ POSITIVE_AMOUNT: Final = ItemRule(
     "{name}应大于0，请核对",
     FIELD_LISTS,
     lambda value, _on: (amount := parse_amount(value)) is None or amount > 0,
+    asked="大于 0",
 )
 
 COMMITMENT_CODE: Final = ItemRule(
@@ -274,6 +292,7 @@ COMMITMENT_CODE: Final = ItemRule(
         and value.isdigit()
         and parse_day(value[6:14]) is not None
     ),
+    asked="20 位数字：行政区划 6 位、年月日 8 位、流水号 6 位",
 )
 
 SUBJECT_CODE: Final = ItemRule(
@@ -281,6 +300,7 @@ SUBJECT_CODE: Final = ItemRule(
     "{name}“{value}”既不是有效的统一社会信用代码，也不是有效的身份证号码，请核对",
     "GB 32100-2015；GB 11643-1999",
     lambda value, on: is_credit_code(value) or is_resident_id(value, on),
+    asked="统一社会信用代码，自然人填身份证号码",
 )
 
 WEB_ADDRESS: Final = ItemRule(
@@ -288,6 +308,7 @@ WEB_ADDRESS: Final = ItemRule(
     "{name}不是完整网址，应以 http:// 或 https:// 开头",
     PROJECT,
     lambda value, _on: re.match(r"https?://[^\s/]+\.[^\s/]+", value) is not None,
+    asked="完整网址，以 http:// 或 https:// 开头",
 )
 
 WHOLE_NUMBER: Final = ItemRule(
@@ -295,6 +316,7 @@ WHOLE_NUMBER: Final = ItemRule(
     "{name}“{value}”应为整数编号",
     COMMITMENT_STANDARD,
     lambda value, _on: value.isascii() and value.isdigit(),
+    asked="整数编号",
 )
 
 TYPE: Final = ItemRule(
@@ -331,6 +353,7 @@ def required_when(
         f"{because}，{{name}}必填，但没有填写",
         source,
         lambda values, _on: values[field] != "" or not when(values),
+        asked=f"{because}，{{name}}必填",
     )
 
 
@@ -344,6 +367,7 @@ def empty_when(
         f"{because}，{{name}}不应填写",
         source,
         lambda values, _on: values[field] == "" or not when(values),
+        asked=f"{because}，{{name}}不应填写",
     )
 
 
@@ -355,7 +379,12 @@ def not_before(field: str, earlier: str, earlier_name: str) -> RecordRule:
         return begin is None or end is None or begin <= end
 
     return RecordRule(
-        "date-order", field, f"{{name}}早于{earlier_name}，请核对", FIELD_LISTS, holds
+        "date-order",
+        field,
+        f"{{name}}早于{earlier_name}，请核对",
+        FIELD_LISTS,
+        holds,
+        asked=f"不能早于{earlier_name}",
     )
 
 
@@ -430,6 +459,7 @@ class SubjectFields(NamedTuple):
                 "个体工商户没有代码的填17个0加X",
                 "GB 32100-2015",
                 code_holds,
+                asked="18 位统一社会信用代码，校验码须正确；个体工商户没有代码的填 17 个 0 加 X",
             ),
             required_when(
                 self.registration,
@@ -465,4 +495,5 @@ def _resident_id(field: str, kind: str) -> RecordRule:
         lambda values, on: (
             values[kind] != RESIDENT_ID or values[field] == "" or is_resident_id(values[field], on)
         ),
+        asked="证件类型为身份证的，须为有效的 18 位号码",
     )

@@ -47,9 +47,3 @@ class DataClock:
     def see(self, received: date) -> None:
         """Go on to that day, never back."""
         self.latest = max(self.latest, received)
-
-
-def months_before(day: date, months: int) -> date:
-    """The first day of the month that lies `months` before that of `day`; date.min at the least."""
-    index = day.year * 12 + day.month - 1 - months
-    return date(index // 12, index % 12 + 1, 1) if index >= 12 else date.min

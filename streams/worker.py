@@ -17,22 +17,16 @@ from mode import CrashingSupervisor
 
 from models.calendar import Calendar
 from models.registry import Platform, Registry, Via
-from streams.admit import Admission
 from streams.clock import Clock, DataClock, SystemClock
-from streams.connection import MECHANISM, connection, why
-from streams.console import add_console
-from streams.judge import Judge
-from streams.kafka_access import worker_groups
-from streams.metrics import SourceCollector, StateCollector, UnitCollector, WorkerMetrics
-from streams.pages import Health, add_pages
-from streams.producer import LogWriter
-from streams.registry import load_calendar, load_registry
-from streams.rollup import Rollup
-from streams.settings import Settings
-from streams.sink import FETCH_BYTES, STORED, Sink, SinkMetrics, sink_group
-from streams.source import Batch, RecordSource
-from streams.state import StateStore
-from streams.topics import (
+from streams.console.page import add_console
+from streams.counting.rollup import Rollup
+from streams.counting.sink import FETCH_BYTES, STORED, Sink, sink_group
+from streams.intake.ingress import Admission
+from streams.judging.judge import Judge
+from streams.judging.state import StateStore
+from streams.log.connection import MECHANISM, connection, why
+from streams.log.source import Batch, RecordSource
+from streams.log.topics import (
     REJECTS,
     SUBMISSIONS,
     TALLIES,
@@ -41,7 +35,14 @@ from streams.topics import (
     ingress_topic,
     require_groups,
 )
-from streams.wire import Reject
+from streams.log.wire import Reject
+from streams.log.writer import LogWriter
+from streams.meters import SinkMetrics, WorkerMetrics
+from streams.registry import load_calendar, load_registry
+from streams.settings import Settings
+from streams.upkeep.access import worker_groups
+from streams.watch.collectors import SourceCollector, StateCollector, UnitCollector
+from streams.watch.pages import Health, add_pages
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from streams.tansu import Tansu
-from tests.brokers import KAFKA_NEEDS, Broker, Kafka, SecureKafka
-from tests.needs import require
+from streams.demo.tansu import Tansu
+from tests.support.brokers import KAFKA_NEEDS, Broker, Kafka, SecureKafka
+from tests.support.needs import require
 
 # Timing never decides a test.
 hypothesis.settings.register_profile("xinshao", deadline=None)

@@ -47,7 +47,7 @@ from grafana_foundation_sdk.models.units import Percent
 
 from models.registry import Limits, Registry
 from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category
-from streams.metrics import SOON
+from streams.meters import SOON
 from streams.registry import load_registry
 from streams.settings import DEPLOY
 

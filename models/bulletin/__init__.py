@@ -23,7 +23,6 @@ from models.bulletin.figures import (
     DetailRow,
     Edition,
     Figures,
-    Month,
     NewPlatform,
     Platforms,
     PrintedCell,
@@ -34,6 +33,7 @@ from models.bulletin.figures import (
 from models.bulletin.rankings import double_publicity, in_text
 from models.bulletin.rules import BulletinRules, Issue, SilentUnits
 from models.bulletin.volumes import volume_sections
+from models.month import Month
 from models.registry import Registry
 from models.words import Category, UnitKind
 
@@ -47,7 +47,6 @@ __all__ = [
     "DetailRow",
     "Edition",
     "Figures",
-    "Month",
     "NewPlatform",
     "Platforms",
     "PrintedCell",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeAlias
 
-from models.bulletin.figures import Month, Revision
+from models.bulletin.figures import Revision
+from models.month import Month
 from models.tally import Tally
 from models.words import Category, UnitKind
 

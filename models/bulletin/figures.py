@@ -4,59 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
+from models.month import Month
 from models.tally import NOTHING, Duty, Tally
 from models.words import Category
-
-
-class Month(NamedTuple):
-    """A calendar month, Asia/Shanghai. `str()` is 2022-06."""
-
-    year: int
-    number: int
-
-    @classmethod
-    def of(cls, text: str) -> Self:
-        """Read 2022-06.
-
-        Raises:
-            ValueError: it is no month; the message is Chinese.
-        """
-        try:
-            first = date.fromisoformat(f"{text}-01")
-        except ValueError:
-            raise ValueError(f"“{text}”不是月份，请按 2022-06 的样式填写") from None
-        return cls(first.year, first.month)
-
-    @property
-    def first(self) -> date:
-        """Its first day."""
-        return date(self.year, self.number, 1)
-
-    @property
-    def last(self) -> date:
-        """Its last day."""
-        return date.fromordinal(self.next.first.toordinal() - 1)
-
-    @property
-    def next(self) -> "Month":
-        """The month after it."""
-        return self._moved(1)
-
-    @property
-    def previous(self) -> "Month":
-        """The month before it."""
-        return self._moved(-1)
-
-    def _moved(self, months: int) -> "Month":
-        year, number = divmod(self.year * 12 + self.number - 1 + months, 12)
-        return Month(year, number + 1)
-
-    def __str__(self) -> str:
-        return f"{self.year:04d}-{self.number:02d}"
 
 
 def _month(value: object) -> object:

@@ -12,8 +12,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from models.bulletin.figures import Activity, Concealment, Month, MonthText
+from models.bulletin.figures import Activity, Concealment, MonthText
 from models.entries import MESSAGES, Entry, Fault, Name, Percent, in_chinese
+from models.month import Month
 from models.registry import Registry, RegistryError, UnitId
 from models.words import UnitKind
 from models.yaml_lines import YamlFault, YamlMap, line_at, parse_yaml

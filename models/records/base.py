@@ -33,6 +33,7 @@ from models.rules import (
     ItemRule,
     Reason,
     RecordRule,
+    Severity,
     SubjectFields,
     Values,
     no_longer_than,
@@ -174,6 +175,8 @@ class Record(BaseModel):
     """Fields that describe the subject, where they are those of the 双公示 lists."""
     rules: ClassVar[tuple[RecordRule, ...]] = ()
     """Rules over several items, besides those of the subject."""
+    example: ClassVar[Mapping[str, str]]
+    """A record that breaks no rule, for templates; nobody in it is real."""
 
 
 def squeezed(text: str) -> str:
@@ -272,6 +275,18 @@ class Schema:
                 value_shown = shown(mask_id(value) if item.personal else value)
                 message = found.message.format(name=f"{item.name}（{code}）", value=value_shown)
                 yield Reason(found.id, code, message, found.severity)
+
+    def asked(self, code: str) -> tuple[str, ...]:
+        """填写要求: what is asked of an item, in Chinese; whether it is mandatory comes first."""
+        item = self.items[code]
+        asked = ["必填" if code in self.required else "选填"]
+        if item.limit is not None:
+            asked.append(f"不超过 {item.limit} 个字符")
+        asked += [
+            rule.asked for rule in item.rules if rule.asked and rule.severity is Severity.ERROR
+        ]
+        asked += [rule.asked.format(name=item.name) for rule in self.rules if rule.field == code]
+        return tuple(asked)
 
     def record_key(self, unit: str, values: dict[str, str], key: bytes) -> bytes:
         """16 bytes that name the record: equal for all its versions, whatever their spelling.

@@ -29,6 +29,21 @@ class Commitment(Record):
     subject_kind = "subjectCategory"
     natural_key = ("code",)
     rules: ClassVar = (not_before("commitmentValidity", "commitmentDate", "承诺作出日期"),)
+    example: ClassVar = {
+        "code": "42011520220601060002",
+        "subjectName": "武汉市江夏区福锦物流股份有限公司",
+        "subjectCategory": "法人及非法人组织",
+        "identify": "91420115MA00KKE7KL",
+        "commitmentTypeId": "主动型",
+        "reason": "参加政府采购",
+        "content": "所提供的材料真实、合法、有效",
+        "liabilityBreachCommitment": "违反承诺的，自愿接受信用惩戒并承担法律责任",
+        "commitmentDate": "2022-06-01",
+        "commitmentValidity": "2023-05-31",
+        "acceptanceUnit": "武汉市江夏区市场监督管理局",
+        "acceptanceUnitIdentify": "11420115000000030Y",
+        "publicationType": "可向社会公开",
+    }
 
     code: Annotated[str, text("承诺编码", 20, COMMITMENT_CODE)]
     subjectName: Annotated[str, text("承诺人名称", 200)]
@@ -90,6 +105,13 @@ class Fulfilment(Record):
             )
         ),
     )
+    example: ClassVar = {
+        "commitmentId": "42011520220303060002",
+        "fulfillmentStatus": "全部履行",
+        "fulfillmentStatusDate": "2022-06-01",
+        "acceptanceConfirmUnit": "武汉市江夏区市场监督管理局",
+        "acceptanceConfirmUnitIdentify": "11420115000000030Y",
+    }
 
     commitmentId: Annotated[str, text("信用承诺id(关联)", 20, WHOLE_NUMBER)]
     fulfillmentStatus: Annotated[str, choice("承诺履行状态", PERFORMED, "部分履行", "全部未履行")]

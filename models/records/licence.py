@@ -28,6 +28,26 @@ class Licence(Record):
     document = "XK_WSH"
     about: ClassVar = SubjectFields.of("XK_")
     rules: ClassVar = (not_before("XK_YXQZI", "XK_YXQZ", "有效期自"),)
+    example: ClassVar = {
+        "XK_XDR_MC": "武汉市江夏区福锦物流股份有限公司",
+        "XK_XDR_LB": "法人及非法人组织",
+        "XK_FRDB": "郭敏勇",
+        "XK_XDR_SHXYM": "91420115MA00KKE7KL",
+        "XK_XKWS": "准予行政许可决定书",
+        "XK_WSH": "武夏行审许〔2022〕12号",
+        "XK_XKLB": "普通",
+        "XK_NR": "准予按批准的设计文件施工",
+        "XK_JDRQ": "2022-06-01",
+        "XK_YXQZ": "2022-06-01",
+        "XK_YXQZI": "2099-12-31",
+        "XK_XKJG": "武汉市江夏区行政审批局",
+        "XK_XKJGDM": "11420115000000030Y",
+        "XK_ZT": "1",
+        "XK_LYDW": "武汉市江夏区行政审批局",
+        "XK_LYDWDM": "11420115000000030Y",
+        "XK_XKZS": "施工许可证",
+        "XK_XKBH": "42011520220000012",
+    }
 
     XK_XDR_MC: Annotated[str, text("行政相对人名称", 200)]
     XK_XDR_LB: Annotated[str, choice("行政相对人类别", *SUBJECT_KINDS)]

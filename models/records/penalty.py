@@ -66,6 +66,24 @@ class Penalty(Record):
         not_before("CF_YXQ", "CF_JDRQ", "处罚决定日期"),
         not_before("CF_GSJZQ", "CF_JDRQ", "处罚决定日期"),
     )
+    example: ClassVar = {
+        "CF_XDR_MC": "武汉市江夏区福锦物流股份有限公司",
+        "CF_XDR_LB": "法人及非法人组织",
+        "CF_FRDB": "郭敏勇",
+        "CF_XDR_SHXYM": "91420115MA00KKE7KL",
+        "CF_WSH": "武夏市监罚〔2022〕12号",
+        "CF_WFXW": "经营超过保质期的食品",
+        "CF_SY": "经查，当事人货架上有超过保质期的食品，事实清楚，证据确凿",
+        "CF_YJ": "《中华人民共和国食品安全法》第一百二十四条",
+        "CF_CFLB": "警告",
+        "CF_NR": "警告，责令改正",
+        "CF_JDRQ": "2022-06-01",
+        "CF_GSJZQ": "2023-05-31",
+        "CF_CFJG": "武汉市江夏区市场监督管理局",
+        "CF_CFJGDM": "11420115000000030Y",
+        "CF_SJLY": "武汉市江夏区市场监督管理局",
+        "CF_SJLYDM": "11420115000000030Y",
+    }
 
     CF_XDR_MC: Annotated[str, text("行政相对人名称", 200)]
     CF_XDR_LB: Annotated[str, choice("行政相对人类别", *SUBJECT_KINDS)]

@@ -1,6 +1,6 @@
 """诚信宣传活动."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from models.records.base import Record, decided_day, remark, text
 from models.rules import PROJECT, WEB_ADDRESS
@@ -16,6 +16,13 @@ class Publicity(Record):
     subject = "GJ_BT"
     natural_key = ("GJ_BT", "KF_MT", "WZLJ")
     printed = ("KF_MT", "GJ_BT", "WZLJ", "BZ")
+    example: ClassVar = {
+        "BS_DW": "江夏区",
+        "KF_MT": "长江日报",
+        "GJ_BT": "诚信宣传进校园",
+        "WZLJ": "https://news.example/2022/06/01/credit.html",
+        "HD_RQ": "2022-06-01",
+    }
 
     BS_DW: Annotated[str, text("报送单位/区", 200)]
     KF_MT: Annotated[str, text("刊发媒体", 200)]

@@ -38,6 +38,18 @@ class Grading(Record):
     subject_kind = "ZT_LB"
     natural_key = ("ZT_MC", "PJ_MC", "PJ_ND")
     rules: ClassVar = (not_before("YXQZ", "PJRQ", "评价日期"),)
+    example: ClassVar = {
+        "ZT_MC": "武汉市江夏区福锦物流股份有限公司",
+        "ZT_LB": "法人及非法人组织",
+        "ZT_DM": "91420115MA00KKE7KL",
+        "PJ_MC": "行业信用分级分类评价",
+        "PJ_ND": "2021",
+        "PJ_DJ": "A",
+        "PJRQ": "2022-06-01",
+        "YXQZ": "2023-05-31",
+        "PJ_DW": "武汉市江夏区市场监督管理局",
+        "PJ_DWDM": "11420115000000030Y",
+    }
 
     ZT_MC: Annotated[str, text("主体名称", 200)]
     ZT_LB: Annotated[str, choice("主体类别", *SUBJECT_KINDS)]
@@ -62,6 +74,18 @@ class Basic(Record):
     subject_kind = "ZT_LB"
     natural_key = ("ZT_MC", "ZT_DM", "BGRQ")
     rules: ClassVar = (not_before("BGRQ", "CLRQ", "成立日期"),)
+    example: ClassVar = {
+        "ZT_MC": "武汉市江夏区福锦物流股份有限公司",
+        "ZT_LB": "法人及非法人组织",
+        "ZT_DM": "91420115MA00KKE7KL",
+        "FRDB": "郭敏勇",
+        "CLRQ": "2002-01-01",
+        "BGRQ": "2022-06-01",
+        "DJ_ZT": "注销",
+        "JYFW": "许可项目以审批结果为准；一般项目凭营业执照依法自主开展经营活动",
+        "DJ_JG": "武汉市江夏区市场监督管理局",
+        "DJ_JGDM": "11420115000000030Y",
+    }
 
     ZT_MC: Annotated[str, text("主体名称", 200)]
     ZT_LB: Annotated[str, choice("主体类别", ORGANISATION, SOLE_TRADER)]
@@ -90,6 +114,18 @@ class JointCase(Record):
             "AL_YJ", lambda values: values["AL_LX"] == "联合惩戒", "案例类型为联合惩戒", PROJECT
         ),
     )
+    example: ClassVar = {
+        "ZT_MC": "武汉市江夏区福锦物流股份有限公司",
+        "ZT_LB": "法人及非法人组织",
+        "ZT_DM": "91420115MA00KKE7KL",
+        "AL_LX": "联合激励",
+        "AL_SX": "减少检查频次",
+        "AL_CS": "降低双随机抽查比例",
+        "AL_YJ": "《武汉市守信联合激励措施清单》",
+        "SSRQ": "2022-06-01",
+        "SS_DW": "武汉市江夏区市场监督管理局",
+        "SS_DWDM": "11420115000000030Y",
+    }
 
     ZT_MC: Annotated[str, text("主体名称", 200)]
     ZT_LB: Annotated[str, choice("主体类别", *SUBJECT_KINDS)]

@@ -13,17 +13,17 @@ from models.bulletin import (
     DetailRow,
     Edition,
     Figures,
-    Month,
     PrintedCell,
     last_told,
     platforms,
     revisions,
 )
 from models.bulletin.rules import FILE
+from models.month import Month
 from models.registry import Registry, RegistryError
 from streams.bulletin import docx, html, json, xlsx
 from streams.published import published_months
-from streams.simulate.plan import Plan
+from streams.published.plan import Plan
 
 RENDERINGS: Final[dict[str, Callable[[Bulletin], bytes]]] = {
     "json": json.render,
@@ -95,7 +95,7 @@ def edition_of(
 
 def printed(month: Month) -> tuple[PrintedCell, ...]:
     """What the official bulletin of the month printed; nothing where none is kept here."""
-    if str(month) not in published_months():
+    if month not in published_months():
         return ()
     return tuple(
         PrintedCell(
@@ -108,7 +108,7 @@ def printed(month: Month) -> tuple[PrintedCell, ...]:
             cell.timeliness_fault,
             cell.inferred,
         )
-        for cell in Plan.of_month(str(month)).cells
+        for cell in Plan.of_month(month).cells
     )
 
 

@@ -23,10 +23,10 @@ def render(
 ) -> None:
     """Write the rules and the routes."""
     from models.registry import RegistryError
-    from streams.alerts.routes import render_routes
-    from streams.alerts.rules import render_rules
     from streams.registry import load_channels
     from streams.settings import DEPLOY
+    from streams.watch.alerts.routes import render_routes
+    from streams.watch.alerts.rules import render_rules
 
     known, calendar = registry_of(registry)
     try:
@@ -57,9 +57,9 @@ def check(
     ] = None,
 ) -> None:
     """Check what was rendered; exit 1 where a tool finds something wrong."""
-    from streams.alerts.check import PACKAGES, NotRendered, missing_tools
-    from streams.alerts.check import check as checked
     from streams.settings import DEPLOY
+    from streams.watch.alerts.check import PACKAGES, NotRendered, missing_tools
+    from streams.watch.alerts.check import check as checked
 
     if missing := missing_tools():
         packages = "、".join(PACKAGES[tool] for tool in missing)

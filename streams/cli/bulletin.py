@@ -15,7 +15,8 @@ from streams.cli.terminal import FINDINGS, Failure, Terminal, progress, stderr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from models.bulletin import Bulletin, Month
+    from models.bulletin import Bulletin
+    from models.month import Month
     from streams.bulletin import FiguresSource
 
 LISTED: Final = 20
@@ -36,7 +37,8 @@ def bulletin(
     registry: RegistryFolder = None,
 ) -> None:
     """Write the month's bulletin, unless it contradicts itself."""
-    from models.bulletin import BulletinError, Month, compose
+    from models.bulletin import BulletinError, compose
+    from models.month import Month
     from models.registry import RegistryError
     from streams.bulletin import AlreadyFrozenError, edition_of, load_rules, printed
     from streams.settings import DEPLOY
@@ -88,8 +90,8 @@ def stored_figures(data: Path | None) -> "Iterator[FiguresSource]":
     Raises:
         Failure: there is no store to read.
     """
-    from streams.bulletin.stored import StoredFigures
-    from streams.store import Store, StoreError
+    from streams.store.client import Store, StoreError
+    from streams.store.figures import StoredFigures
 
     try:
         with Store.open(store_settings(data)) as store:

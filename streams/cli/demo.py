@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from models.month import Month
 from streams.cli.options import DataFolder
 from streams.cli.terminal import INTERRUPTED, Failure, progress, stdout
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from models.tally import Duty, Tally
-    from streams.demo import Difference
-    from streams.simulate import Plan
+    from streams.demo.month import Difference
+    from streams.demo.simulate import Plan
 
-MONTH: Final = "2022-06"
+MONTH: Final = Month(2022, 6)
 """The month whose tables are published with the program."""
 
 
@@ -42,14 +43,14 @@ def demo(
     from aiokafka.errors import KafkaError
 
     from models.registry import RegistryError
-    from streams.demo import DemoError
-    from streams.recover import RecoverError
+    from streams.demo.month import DemoError
+    from streams.demo.simulate import Plan
+    from streams.demo.tansu import BrokerUnavailableError
+    from streams.judging.state import StateError
+    from streams.log.topics import TopicError
     from streams.settings import SettingsError
-    from streams.simulate import Plan
-    from streams.state import StateError
-    from streams.store import StoreError
-    from streams.tansu import BrokerUnavailableError
-    from streams.topics import TopicError
+    from streams.store.client import StoreError
+    from streams.upkeep.restore import RecoverError
     from streams.worker import WorkerError
 
     try:
@@ -90,10 +91,10 @@ async def _demo(
     once: bool,
     browser: bool,
 ) -> bool:
-    from streams.demo import month_of, run, settled
-    from streams.embedded import embedded, welcoming
-    from streams.gateway import GatewayError
-    from streams.watching import WatchersUnavailableError, watching
+    from streams.demo.month import month_of, run, settled
+    from streams.demo.stack import embedded, welcoming
+    from streams.demo.watchers import WatchersUnavailableError, watching
+    from streams.intake.gateway import GatewayError
     from streams.worker import calm_garbage_collector
 
     calm_garbage_collector()

@@ -13,8 +13,8 @@ def doctor(as_json: AsJson = False) -> None:
     """Check the registry, the settings, the broker, its topics and the worker."""
     import orjson
 
-    from streams.doctor import examine
     from streams.settings import SettingsError, load_settings
+    from streams.upkeep.doctor import examine
 
     try:
         findings = asyncio.run(examine(load_settings()))

@@ -18,8 +18,8 @@ def gateway() -> None:
     could not start or failed: whoever runs it starts it again.
     """
     from models.registry import RegistryError
-    from streams.gateway import GatewayError
-    from streams.keys import KeysError
+    from streams.intake.gateway import GatewayError
+    from streams.intake.keys import KeysError
     from streams.settings import SettingsError, load_settings
 
     try:
@@ -31,7 +31,7 @@ def gateway() -> None:
 
 
 async def _serve(settings: "Settings") -> None:
-    from streams.gateway import serving
+    from streams.intake.gateway import serving
     from streams.worker import calm_garbage_collector
 
     calm_garbage_collector()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.tally import Tally
     from models.words import Category
     from streams.files import Given, Rows
-    from streams.offline import Judged
+    from streams.judging.offline import Judged
 
 MOVE_BAR_EVERY: Final = 2000
 """Rows between two moves of the progress bar."""
@@ -50,7 +50,7 @@ def judge(
 ) -> None:
     """Judge every row of a file: what is not compliant, and why."""
     from streams.files import Given, UnusableFile
-    from streams.offline import judge_rows, temporary_states
+    from streams.judging.offline import judge_rows, temporary_states
 
     known, calendar = registry_of(registry)
     given = Given(time_of(received_at), unit_of(unit, known), category_of(category))

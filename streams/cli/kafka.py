@@ -24,8 +24,8 @@ def render(
     folder: RegistryFolder = None,
 ) -> None:
     """Render the rights, the same for the same registry."""
-    from streams.kafka_access import FILE, render
     from streams.settings import SettingsError, load_settings
+    from streams.upkeep.access import FILE, render
 
     try:
         settings = load_settings()

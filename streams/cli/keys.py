@@ -14,7 +14,7 @@ from streams.cli.options import AsJson, category_of, unit_of
 from streams.cli.terminal import Failure, stderr, stdout
 
 if TYPE_CHECKING:
-    from streams.keys import StoredKey
+    from streams.intake.keys import StoredKey
     from streams.settings import Settings
 
 Named = TypeVar("Named")
@@ -42,8 +42,8 @@ def issue(
     ] = None,
 ) -> None:
     """Issue a key; its text alone goes to stdout."""
-    from streams.keys import FORM
-    from streams.keys import issue as issue_key
+    from streams.intake.keys import FORM
+    from streams.intake.keys import issue as issue_key
     from streams.registry import load_registry
 
     now = datetime.now(SHANGHAI)
@@ -77,7 +77,7 @@ def revoke(
     ] = None,
 ) -> None:
     """Revoke a key, at once or after the time that its platform needs to take the next one."""
-    from streams.keys import revoke as revoke_key
+    from streams.intake.keys import revoke as revoke_key
 
     at = datetime.now(SHANGHAI) + (_duration(after) if after else timedelta())
     with _settings() as settings:
@@ -92,7 +92,7 @@ def list_keys(as_json: AsJson = False) -> None:
     import orjson
     from rich.table import Table
 
-    from streams.keys import KeyFile
+    from streams.intake.keys import KeyFile
 
     now = datetime.now(SHANGHAI)
     with _settings() as settings:
@@ -151,7 +151,7 @@ def _duration(text: str) -> timedelta:
 def _settings() -> "Iterator[Settings]":
     """The settings; whatever is wrong with them or the files they name ends the verb."""
     from models.registry import RegistryError
-    from streams.keys import KeysError
+    from streams.intake.keys import KeysError
     from streams.settings import SettingsError, load_settings
 
     try:
@@ -161,6 +161,6 @@ def _settings() -> "Iterator[Settings]":
 
 
 def _audit(settings: "Settings", event: str, key_id: str, platform: str) -> None:
-    from streams.audit import Audit
+    from streams.intake.audit import Audit
 
     Audit(settings.audit).write(event, key=key_id, platform=platform, route="xinshao keys")

@@ -99,9 +99,9 @@ def store_settings(data: Path | None) -> "Settings":
     Raises:
         Failure: there is no store.
     """
-    from streams.embedded import STORE
+    from streams.demo.stack import STORE
     from streams.settings import SettingsError, load_settings
-    from streams.store import CHDB
+    from streams.store.client import CHDB
 
     try:
         settings = load_settings()

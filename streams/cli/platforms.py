@@ -28,16 +28,17 @@ def platforms(
     import orjson
     from rich.table import Table
 
-    from models.bulletin import Month, NewPlatform
+    from models.bulletin import NewPlatform
     from models.bulletin import platforms as connected_by
+    from models.month import Month
     from models.registry import RegistryError
     from streams.bulletin import load_rules
     from streams.settings import DEPLOY
-    from streams.store import Store, StoreError
+    from streams.store.client import Store, StoreError
 
     known, _calendar = registry_of(registry)
     try:
-        which = Month.of(month or f"{datetime.now(SHANGHAI):%Y-%m}")
+        which = Month.of(month) if month else Month.containing(datetime.now(SHANGHAI))
         rules = load_rules(registry or DEPLOY / "registry", known)
         with Store.open(store_settings(data)) as store:
             last = dict(store.rows("SELECT platform, last_submission FROM platforms_now"))

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,9 +11,10 @@ from streams.cli.options import AsJson, store_settings
 from streams.cli.terminal import FINDINGS, Failure, stdout
 
 if TYPE_CHECKING:
+    from models.month import Month
     from models.tally import Tally
-    from streams.reconcile import Difference
     from streams.settings import Settings
+    from streams.upkeep.reconcile import Difference
 
 PATIENCE: Final = 10.0
 """Seconds that a moving stream has to come together."""
@@ -34,16 +34,17 @@ def reconcile(
     import orjson
     from aiokafka.errors import KafkaError
 
-    from streams.connection import why
-    from streams.store import StoreError
+    from models.month import Month
+    from streams.log.connection import why
+    from streams.store.client import StoreError
 
     try:
-        first = date.fromisoformat(f"{month}-01")
-    except ValueError:
-        raise Failure(f"“{month}”不是月份，请按 2022-06 的样式填写") from None
+        which = Month.of(month)
+    except ValueError as error:
+        raise Failure(str(error)) from None
     settings = store_settings(data)
     try:
-        asked, found = asyncio.run(_reconcile(first, settings, embedded=data is not None))
+        asked, found = asyncio.run(_reconcile(which, settings, embedded=data is not None))
     except StoreError as error:
         raise Failure(str(error)) from error
     except KafkaError as error:
@@ -60,11 +61,11 @@ def reconcile(
 
 
 async def _reconcile(
-    month: date, settings: "Settings", *, embedded: bool
+    month: "Month", settings: "Settings", *, embedded: bool
 ) -> "tuple[bool, list[Difference]]":
-    from streams.connection import fault
-    from streams.reconcile import reconcile
-    from streams.store import Store
+    from streams.log.connection import fault
+    from streams.store.client import Store
+    from streams.upkeep.reconcile import reconcile
 
     live = not embedded and await fault(settings) is None
     with Store.open(settings) as store:

@@ -13,8 +13,8 @@ from streams.cli.options import AsJson, time_of
 from streams.cli.terminal import Failure, stdout
 
 if TYPE_CHECKING:
-    from streams.rejects import Rejects
-    from streams.wire import Reject
+    from streams.log.wire import Reject
+    from streams.upkeep.rejects import Rejects
 
 rejects = typer.Typer(help="拒收：查看无法读取的报送，修好后放回", no_args_is_help=True)
 
@@ -104,9 +104,9 @@ def redrive(
 def _with_rejects(use: "Callable[[Rejects], Awaitable[Result]]") -> Result:
     from aiokafka.errors import KafkaError
 
-    from streams.connection import why
-    from streams.rejects import Rejects
+    from streams.log.connection import why
     from streams.settings import SettingsError, load_settings
+    from streams.upkeep.rejects import Rejects
 
     async def opened() -> Result:
         async with Rejects.opened(load_settings()) as found:

@@ -9,8 +9,8 @@ from streams.cli.options import AsJson
 from streams.cli.terminal import Failure, progress, stderr, stdout
 
 if TYPE_CHECKING:
-    from streams.recover import Recovered
     from streams.settings import Settings
+    from streams.upkeep.restore import Recovered
 
 
 def restore(as_json: AsJson = False) -> None:
@@ -18,11 +18,11 @@ def restore(as_json: AsJson = False) -> None:
     import orjson
     from aiokafka.errors import KafkaError
 
-    from streams.connection import why
-    from streams.recover import RecoverError
+    from streams.log.connection import why
+    from streams.log.topics import TopicError
     from streams.settings import SettingsError, load_settings
-    from streams.store import StoreError
-    from streams.topics import TopicError
+    from streams.store.client import StoreError
+    from streams.upkeep.restore import RecoverError
 
     try:
         with progress(stderr(), "恢复") as show:
@@ -41,9 +41,9 @@ def restore(as_json: AsJson = False) -> None:
 
 
 async def _restore(settings: "Settings", show: Callable[[float], None]) -> "Recovered":
-    from streams.producer import LogWriter
-    from streams.recover import recover
-    from streams.store import Store
+    from streams.log.writer import LogWriter
+    from streams.store.client import Store
+    from streams.upkeep.restore import recover
 
     with Store.open(settings) as store:
         writer = LogWriter(settings)

@@ -13,7 +13,7 @@ from streams.cli.options import RegistryFolder, registry_of
 from streams.cli.terminal import Failure, Terminal, progress, stderr
 
 if TYPE_CHECKING:
-    from streams.simulate.plan import Plan
+    from streams.published.plan import Plan
 
 MOVE_BAR_EVERY: Final = 2000
 """Lines between two moves of the progress bar."""
@@ -32,12 +32,13 @@ def simulate(
     registry: RegistryFolder = None,
 ) -> None:
     """Write a month's submissions, and tell how near to its published tables they come."""
-    from streams.simulate import submissions
-    from streams.simulate.plan import Plan
+    from models.month import Month
+    from streams.demo.simulate import submissions
+    from streams.published.plan import Plan
 
     _known, calendar = registry_of(registry)
     try:
-        plan = Plan.of_month(month, Decimal(scale))
+        plan = Plan.of_month(Month.of(month), Decimal(scale))
     except InvalidOperation:
         raise Failure(f"“{scale}”不是数字：--scale 应为大于 0 的数，如 0.01") from None
     except (LookupError, ValueError) as error:

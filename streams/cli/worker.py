@@ -20,9 +20,9 @@ def worker() -> None:
     starts it again.
     """
     from models.registry import RegistryError
+    from streams.judging.state import StateError
+    from streams.log.topics import TopicError
     from streams.settings import SettingsError, load_settings
-    from streams.state import StateError
-    from streams.topics import TopicError
     from streams.worker import WorkerError
 
     try:

@@ -4,7 +4,6 @@ Its first sheet has the headings (名称, the field codes below them) and nothin
 stands in the explanations, one item a row, where no reader can take it for a record.
 """
 
-from datetime import date
 from functools import cache
 from io import BytesIO
 from typing import Final
@@ -19,10 +18,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from models.records import SCHEMAS, Item, Schema
 from models.rules import AMOUNT, REAL_DAY
 from models.words import Category
-from streams.files.asked import asked
 from streams.files.row import EXPLANATIONS, Limits
-from streams.simulate.records import WRITERS, Draft, Fields
-from streams.simulate.subjects import Issuer
 
 CODES: Final = "代码表"
 FIRST: Final = 3
@@ -40,14 +36,6 @@ _HEADING: Final = PatternFill("solid", fgColor="DDEBF7")
 _WRAPPED: Final = Alignment(vertical="center", wrap_text=True)
 _MOST_OF_MESSAGE: Final = 225
 """Characters of a validation's message, as spreadsheet programs have it."""
-
-_PUBLICITY: Final[Fields] = {
-    "BS_DW": "江夏区",
-    "KF_MT": "长江日报",
-    "GJ_BT": "诚信宣传进校园",
-    "WZLJ": "https://news.example/2022/06/01/credit.html",
-    "HD_RQ": "2022-06-01",
-}
 
 
 @cache
@@ -69,20 +57,12 @@ def template(category: Category) -> bytes:
     return written.getvalue()
 
 
-def example(category: Category) -> Fields:
-    """A record of the category that breaks no rule; nobody in it is real."""
-    if category is Category.PUBLICITY:
-        return _PUBLICITY
-    issuer = Issuer.of("江夏区", category)
-    return WRITERS[category](Draft(issuer, issuer.agencies[0], 1, 1, 12, date(2022, 6, 1), 1))
-
-
 def _heading(sheet: Worksheet, schema: Schema, code: str, column: int) -> None:
     mandatory = code in schema.required
     item = schema.items[code]
     name = sheet.cell(1, column, f"*{item.name}" if mandatory else item.name)
     name.font, name.fill, name.alignment = _MANDATORY if mandatory else _NAME, _HEADING, _WRAPPED
-    name.comment = Comment("\n".join(asked(schema, code)), "信哨", height=160, width=320)
+    name.comment = Comment("\n".join(schema.asked(code)), "信哨", height=160, width=320)
     below = sheet.cell(2, column, code)
     below.font, below.fill = _CODE, _HEADING
 
@@ -105,7 +85,7 @@ def _column(sheet: Worksheet, codes: Worksheet, schema: Schema, code: str, colum
         rule.allow_blank = True
         rule.showErrorMessage = True
         rule.errorTitle = item.name[:32]
-        rule.error = "；".join(asked(schema, code))[:_MOST_OF_MESSAGE]
+        rule.error = "；".join(schema.asked(code))[:_MOST_OF_MESSAGE]
         rule.add(f"{letter}{FIRST}:{letter}{Limits().rows}")
         sheet.add_data_validation(rule)
 
@@ -143,9 +123,9 @@ def _explain(sheet: Worksheet, schema: Schema) -> None:
         cell = sheet.cell(len(said) + 2, column, heading)
         cell.font, cell.fill = _NAME, _HEADING
         sheet.column_dimensions[get_column_letter(column)].width = width
-    shown = example(category)
+    shown = schema.model.example
     for row, (code, item) in enumerate(schema.items.items(), len(said) + 3):
-        mandatory, *further = asked(schema, code)
+        mandatory, *further = schema.asked(code)
         texts = (item.name, code, mandatory, "；".join(further) or "无", shown.get(code, ""))
         for column, text in enumerate(texts, 1):
             cell = sheet.cell(row, column, text)

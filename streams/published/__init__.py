@@ -10,6 +10,8 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import Final
 
+from models.month import Month
+
 TABLES: Final = ("districts.csv", "departments.csv")
 """The tables of a month, in the order they are read."""
 
@@ -32,22 +34,24 @@ class PublishedCell:
     note: str
 
 
-def published_months() -> list[str]:
-    """The months (YYYY-MM) there are, the oldest first."""
+def published_months() -> list[Month]:
+    """The months there are, the oldest first."""
     folder = files(__name__)
-    return sorted(entry.name for entry in folder.iterdir() if (entry / TABLES[0]).is_file())
+    return sorted(
+        Month.of(entry.name) for entry in folder.iterdir() if (entry / TABLES[0]).is_file()
+    )
 
 
-def published_month(month: str) -> list[PublishedCell]:
-    """Every cell of a published month (YYYY-MM), districts first, in the tables' own order.
+def published_month(month: Month) -> list[PublishedCell]:
+    """Every cell of a published month, districts first, in the tables' own order.
 
     Raises:
         LookupError: that month is not here; the message (Chinese) names those that are.
     """
     months = published_months()
     if month not in months:
-        raise LookupError(f"没有 {month} 的已公布通报，现有：{'、'.join(months)}")
-    folder = files(__name__) / month
+        raise LookupError(f"没有 {month} 的已公布通报，现有：{'、'.join(map(str, months))}")
+    folder = files(__name__) / str(month)
     return [
         PublishedCell(
             unit=row["unit"],

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.producer import LogWriter, Message
+from streams.demo.tansu import Tansu
+from streams.log.topics import VERDICTS, TopicError
+from streams.log.wire import is_record_key
+from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
-from streams.tansu import Tansu
-from streams.topics import VERDICTS, TopicError
-from streams.wire import is_record_key
 from streams.worker import Worker, WorkerError, working
-from tests.brokers import Kafka
-from tests.chaos.processes import supervised
-from tests.oracle import (
+from tests.support.brokers import Kafka
+from tests.support.oracle import (
     SESSION,
     Deliveries,
     all_committed,
@@ -27,6 +26,7 @@ from tests.oracle import (
     submit,
     until,
 )
+from tests.support.processes import supervised
 
 LONG = 35.0
 """Seconds; longer than any request waits for its answer."""

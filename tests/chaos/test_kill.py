@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from streams.log.topics import INGRESS, core_topics, ensure_topics, ingress_topic
 from streams.settings import Settings
-from streams.topics import INGRESS, core_topics, ensure_topics, ingress_topic
 from streams.worker import working
-from tests.brokers import Broker, Kafka, producer
-from tests.chaos.processes import supervised, worker_process
-from tests.chaos.worker import ADMISSION, JUDGING, RESTORING
-from tests.oracle import (
+from tests.support.brokers import Broker, Kafka, producer
+from tests.support.oracle import (
     PLATFORM,
     Deliveries,
     all_committed,
@@ -25,6 +23,8 @@ from tests.oracle import (
     submit,
     until,
 )
+from tests.support.processes import supervised, worker_process
+from tests.support.worker_process import ADMISSION, JUDGING, RESTORING
 
 CHAOS_SECONDS = float(os.environ.get("XINSHAO_TEST_CHAOS_SECONDS", "20"))
 """How long workers are killed at random."""

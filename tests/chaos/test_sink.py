@@ -12,18 +12,16 @@ from pathlib import Path
 import orjson
 import pytest
 
-from streams.producer import Message
+from streams.demo.tansu import Tansu
+from streams.log.topics import VERDICTS, core_topics, ensure_topics
+from streams.log.wire import is_record_key
+from streams.log.writer import Message
 from streams.settings import Settings
-from streams.store import Store
-from streams.tansu import Tansu
-from streams.topics import VERDICTS, core_topics, ensure_topics
-from streams.wire import is_record_key
+from streams.store.client import Store
 from streams.worker import Worker, working
-from tests.brokers import Broker
-from tests.chaos.processes import supervised, worker_process
-from tests.chaos.worker import SINKING
-from tests.clickhouse import ClickHouse, assert_equal_to_log
-from tests.oracle import (
+from tests.support.brokers import Broker
+from tests.support.clickhouse import ClickHouse, assert_equal_to_log
+from tests.support.oracle import (
     Deliveries,
     all_committed,
     another,
@@ -34,6 +32,8 @@ from tests.oracle import (
     until,
     writing,
 )
+from tests.support.processes import supervised, worker_process
+from tests.support.worker_process import SINKING
 
 CHAOS_SECONDS = float(os.environ.get("XINSHAO_TEST_CHAOS_SECONDS", "20"))
 """How long workers are killed at random."""

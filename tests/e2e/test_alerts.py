@@ -17,29 +17,29 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.bulletin import Month
 from models.calendar import FIRST_YEAR, LAST_YEAR, Calendar
 from models.channels import Channels
 from models.judging import identify
+from models.month import Month
 from models.registry import OFFICE, OPERATORS, Contact, Registry, Unit
 from models.submission import Position, read_submission
 from models.tally import Bucket, Tally
 from models.words import DOUBLE_PUBLICITY, SHANGHAI, Category, Op, UnitKind
-from streams.alerts.routes import CONFIG, WECOM_SECRET, Pace, render_routes
-from streams.alerts.rules import Timing, render_rules
-from streams.bulletin.planned import PlannedFigures
-from streams.producer import LogWriter, Message
+from streams.demo.simulate import Plan, submissions
+from streams.demo.tansu import HOST, Tansu
+from streams.intake.replay import replay
+from streams.log.topics import TALLIES, core_topics, ensure_topics, tally_partition
+from streams.log.wire import TallyKey, TallyValue
+from streams.log.writer import LogWriter, Message
 from streams.registry import load_calendar, load_registry
-from streams.replay import replay
 from streams.settings import DEPLOY, Settings
-from streams.simulate import Plan, submissions
-from streams.tansu import HOST, Tansu
-from streams.topics import TALLIES, core_topics, ensure_topics, tally_partition
-from streams.wire import TallyKey, TallyValue
+from streams.watch.alerts.routes import CONFIG, WECOM_SECRET, Pace, render_routes
+from streams.watch.alerts.rules import Timing, render_rules
 from streams.worker import working
-from tests.chaos.processes import worker_process
-from tests.oracle import settings_for, until, writing
-from tests.watching import (
+from tests.support.oracle import settings_for, until, writing
+from tests.support.planned import PlannedFigures
+from tests.support.processes import worker_process
+from tests.support.watchers import (
     Mailbox,
     Program,
     Receiver,
@@ -55,7 +55,7 @@ QUICK = Pace(wait="2s", interval="1s")
 SOON = Timing(hold="20s")
 """Alerts of pending records wait as long as ever, and none is told here. If one were, Alertmanager
 might add a notice that a warning is over which a critical alert had inhibited and nobody was told
-(`streams.alerts.routes`): then how many mails come is not sure."""
+(`streams.watch.alerts.routes`): then how many mails come is not sure."""
 _DAYS = (date(LAST_YEAR, 12, 31) - date(FIRST_YEAR, 1, 1)).days + 1
 ALWAYS_OPEN = Calendar(repeat(True, _DAYS), repeat(True, _DAYS))
 ALWAYS_CLOSED = Calendar(repeat(False, _DAYS), repeat(True, _DAYS))
@@ -210,7 +210,7 @@ async def test_an_outage_is_one_message(tmp_path: Path, mailbox: Mailbox) -> Non
 
 # -- June 2022
 
-MONTH = "2022-06"
+MONTH = Month(2022, 6)
 PLAN = Plan.of_month(MONTH)
 JUNE_30 = "2022-06-30T20:00:00+08:00"
 
@@ -255,7 +255,7 @@ async def test_jiangxia_is_told_once_and_told_when_it_is_over(
     planned = PlannedFigures([plan], registry, calendar)
     overdue = {
         row.record_key
-        for row in planned.details(Month.of(MONTH), "江夏区")
+        for row in planned.details(MONTH, "江夏区")
         if row.compliant and not row.timely
     }
     assert len(overdue) == 109 - 74
@@ -266,7 +266,7 @@ async def test_jiangxia_is_told_once_and_told_when_it_is_over(
         (late if key in overdue else others).append(line)
 
     async def submit(lines: list[bytes], office: LogWriter) -> None:
-        await replay(lines, MONTH, settings, registry, office)
+        await replay(lines, str(MONTH), settings, registry, office)
 
     expected = {
         (cell.unit, cell.category.value): (cell.reported, cell.compliant, cell.timely)

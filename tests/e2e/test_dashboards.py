@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from models.words import SHANGHAI
-from streams.alerts.rules import render_rules
+from streams.demo.tansu import Tansu
 from streams.registry import load_registry
 from streams.settings import DEPLOY
-from streams.store import Store
-from streams.tansu import Tansu
+from streams.store.client import Store
+from streams.watch.alerts.rules import render_rules
 from streams.worker import working
-from tests.oracle import Deliveries, all_committed, settings_for, submit, until
-from tests.watching import Prometheus, prometheus
+from tests.support.oracle import Deliveries, all_committed, settings_for, submit, until
+from tests.support.watchers import Prometheus, prometheus
 
 CITY = json.loads((DEPLOY / "grafana/dashboards/city.json").read_text("utf-8"))
 JUNE = datetime(2022, 6, 1, tzinfo=SHANGHAI), datetime(2022, 6, 30, 20, tzinfo=SHANGHAI)

@@ -7,10 +7,11 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+from models.month import Month
 from models.tally import NOTHING, Duty, Tally, rate
 from models.words import Category
-from streams.simulate import Plan
-from streams.tansu import free_port
+from streams.demo.simulate import Plan
+from streams.demo.tansu import free_port
 
 SCALE = os.environ.get("XINSHAO_TEST_SCALE", "0.02")
 """1 is the whole month: some two minutes for each of the two."""
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_simulate_piped_into_judge_equals_the_published_tables() -> None:
-    plan = Plan.of_month("2022-06", Decimal(SCALE))
+    plan = Plan.of_month(Month(2022, 6), Decimal(SCALE))
     with (
         subprocess.Popen(
             [*PROGRAM, "simulate", "2022-06", "--scale", SCALE, "--out", "-"],
@@ -64,7 +65,7 @@ def test_simulate_piped_into_judge_equals_the_published_tables() -> None:
 
 
 def test_the_whole_month_prints_the_published_rates() -> None:
-    for cell in Plan.of_month("2022-06").cells:
+    for cell in Plan.of_month(Month(2022, 6)).cells:
         if cell.published_compliance_rate is not None and cell.compliance_fault is None:
             assert rate(cell.compliant, cell.reported) == cell.published_compliance_rate
         if cell.published_timeliness_rate is not None and cell.timeliness_fault is None:
@@ -96,7 +97,7 @@ def test_the_demo_ends_with_the_published_figures(tmp_path: Path) -> None:
     }
     assert cells == {
         (cell.unit, cell.category): (cell.reported, cell.compliant, cell.timely)
-        for cell in Plan.of_month("2022-06", Decimal(SCALE)).cells
+        for cell in Plan.of_month(Month(2022, 6), Decimal(SCALE)).cells
     }
     # The broker kept nothing; the store did.
     assert "178 格" in xinshao(*demo, "--keep").stdout

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from streams.demo.tansu import free_port, listening
+from streams.demo.watchers import ALERTMANAGER, PROMETHEUS, WatchersUnavailableError, watching
 from streams.settings import DEPLOY, Settings
-from streams.tansu import free_port, listening
-from streams.watching import ALERTMANAGER, PROMETHEUS, WatchersUnavailableError, watching
-from tests.needs import require
-from tests.oracle import until
+from tests.support.needs import require
+from tests.support.oracle import until
 
 WITH_ALL = """
 - {unit: 江夏区, role: 值班岗, email: a@jiangxia.example, wecom: jx,
@@ -74,7 +74,7 @@ async def test_what_does_not_start_is_told_with_its_log(
         (tmp_path / name).write_text("#!/bin/sh\necho no\nexit 1\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    monkeypatch.setattr("streams.watching.ALERTMANAGER", ("alertmanager",))
+    monkeypatch.setattr("streams.demo.watchers.ALERTMANAGER", ("alertmanager",))
     with pytest.raises(WatchersUnavailableError) as failed:
         async with watching(settings_of(tmp_path), tmp_path / "watching"):
             pass

@@ -16,15 +16,14 @@ from models.words import SHANGHAI, Category, Op
 from streams.client import Outcome
 from streams.client.batches import BATCH_ROWS
 from streams.client.outcome import ACCEPTED, REFUSED
-from streams.keys import issue
+from streams.demo.tansu import HOST, Tansu, free_port, listening
+from streams.intake.keys import issue
+from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
-from streams.store import Store
-from streams.tansu import HOST, Tansu, free_port, listening
-from streams.topics import SUBMISSIONS, core_topics, ensure_topics
+from streams.store.client import Store
 from streams.worker import working
-from tests.chaos.processes import environment
-from tests.clickhouse import assert_equal_to_log
-from tests.oracle import (
+from tests.support.clickhouse import assert_equal_to_log
+from tests.support.oracle import (
     PLATFORM,
     all_committed,
     assert_equal_to_oracle,
@@ -32,7 +31,8 @@ from tests.oracle import (
     settings_for,
     until,
 )
-from tests.samples import delivery
+from tests.support.processes import environment
+from tests.support.samples import delivery
 
 ROUNDS = 300
 

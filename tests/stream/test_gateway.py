@@ -22,17 +22,16 @@ from schemathesis.specs.openapi import checks
 
 from models.tally import NOTHING, Tally
 from models.words import SHANGHAI
-from streams.gateway import serving
-from streams.keys import issue
+from streams.demo.tansu import Tansu, free_port
+from streams.intake.gateway import serving
+from streams.intake.keys import issue
+from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
 from streams.settings import Settings
-from streams.store import Store
-from streams.tansu import Tansu, free_port
-from streams.topics import SUBMISSIONS, core_topics, ensure_topics
+from streams.store.client import Store
 from streams.worker import working
-from tests.brokers import Broker, Kafka
-from tests.chaos.processes import environment, supervised
-from tests.oracle import (
+from tests.support.brokers import Broker, Kafka
+from tests.support.oracle import (
     PLATFORM,
     Outcome,
     all_committed,
@@ -42,7 +41,8 @@ from tests.oracle import (
     settings_for,
     until,
 )
-from tests.samples import delivery
+from tests.support.processes import environment, supervised
+from tests.support.samples import delivery
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 EXAMPLES = 40

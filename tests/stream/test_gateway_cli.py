@@ -13,15 +13,15 @@ import httpx
 import pytest
 
 from models.words import SHANGHAI
-from streams.gateway import GatewayError, server, serving
-from streams.keys import issue
+from streams.demo.tansu import Tansu, free_port
+from streams.intake.gateway import GatewayError, server, serving
+from streams.intake.keys import issue
+from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
 from streams.settings import Settings
-from streams.tansu import Tansu, free_port
-from streams.topics import SUBMISSIONS, core_topics, ensure_topics
-from tests.brokers import Kafka
-from tests.oracle import PLATFORM, read_log, settings_for, until
-from tests.samples import delivery
+from tests.support.brokers import Kafka
+from tests.support.oracle import PLATFORM, read_log, settings_for, until
+from tests.support.samples import delivery
 
 
 async def gateway_settings(broker: Tansu, folder: Path, **given: object) -> tuple[Settings, str]:

@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 
 from models.submission import REQUEST
 from models.verdict import RecordState
-from streams import judge as judging
-from streams import restore as restoring
 from streams.clock import DataClock
-from streams.judge import REQUEST_DAYS, Judge
-from streams.metrics import WorkerMetrics
-from streams.producer import LogWriter, Message
+from streams.judging import judge as judging
+from streams.judging import rebuild as restoring
+from streams.judging.judge import REQUEST_DAYS, Judge
+from streams.judging.state import Applied, Checkpoint, Logs, StateStore
+from streams.log.source import Batch
+from streams.log.topics import REJECTS, SUBMISSIONS, TALLIES, VERDICTS
+from streams.log.writer import LogWriter, Message
+from streams.meters import WorkerMetrics
 from streams.settings import DEPLOY, Settings
-from streams.source import Batch
-from streams.state import Applied, Checkpoint, Logs, StateStore
-from streams.topics import REJECTS, SUBMISSIONS, TALLIES, VERDICTS
-from tests.oracle import (
+from tests.support.oracle import (
     Deliveries,
     Record,
     calendar_of,
@@ -40,7 +40,7 @@ from tests.oracle import (
     registry_of,
     told_by_stream,
 )
-from tests.samples import delivery
+from tests.support.samples import delivery
 
 SETTINGS = Settings(namespace="model", partitions=1, registry=DEPLOY / "registry")
 EPOCH = 7

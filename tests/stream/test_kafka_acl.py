@@ -15,13 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAuthorizationFailedError
 from pydantic import SecretStr
 
-from streams.connection import connection, fault
-from streams.kafka_access import FILE, grants, render
-from streams.producer import Message
-from streams.registry import load_registry
-from streams.rejects import Rejects
-from streams.settings import DEPLOY, Settings
-from streams.topics import (
+from streams.log.connection import connection, fault
+from streams.log.topics import (
     REJECTS,
     SUBMISSIONS,
     TALLIES,
@@ -31,9 +26,14 @@ from streams.topics import (
     ensure_topics,
     ingress_topic,
 )
+from streams.log.writer import Message
+from streams.registry import load_registry
+from streams.settings import DEPLOY, Settings
+from streams.upkeep.access import FILE, grants, render
+from streams.upkeep.rejects import Rejects
 from streams.worker import WorkerError, working
-from tests.brokers import SecureKafka
-from tests.oracle import (
+from tests.support.brokers import SecureKafka
+from tests.support.oracle import (
     PLATFORM,
     all_committed,
     another,
@@ -42,7 +42,7 @@ from tests.oracle import (
     settings_for,
     writing,
 )
-from tests.samples import delivery
+from tests.support.samples import delivery
 
 OTHER = "huangpi-tong"
 OTHERS = f"""

@@ -21,15 +21,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from models.submission import Position
 from models.tally import Bucket, Duty, Tally
 from models.words import SHANGHAI, Category, Op
-from streams import judge as judging
-from streams.producer import LogWriter, Message
-from streams.reader import reading
-from streams.rejects import Rejects
-from streams.restore import Restored, restore
-from streams.settings import Settings
-from streams.state import StateError
-from streams.tansu import Tansu
-from streams.topics import (
+from streams.demo.tansu import Tansu
+from streams.judging import judge as judging
+from streams.judging.rebuild import Restored, restore
+from streams.judging.state import StateError
+from streams.log.reader import reading
+from streams.log.topics import (
     INGRESS,
     REJECTS,
     SUBMISSIONS,
@@ -41,10 +38,13 @@ from streams.topics import (
     ingress_topic,
     log_epoch,
 )
-from streams.wire import PlatformSeen, TallyKey, TallyValue, decode_verdict, is_record_key
+from streams.log.wire import PlatformSeen, TallyKey, TallyValue, decode_verdict, is_record_key
+from streams.log.writer import LogWriter, Message
+from streams.settings import Settings
+from streams.upkeep.rejects import Rejects
 from streams.worker import Worker, WorkerError, working
-from tests.brokers import Broker, Kafka, producer
-from tests.oracle import (
+from tests.support.brokers import Broker, Kafka, producer
+from tests.support.oracle import (
     PLATFORM,
     Deliveries,
     all_committed,
@@ -60,7 +60,7 @@ from tests.oracle import (
     until,
     writing,
 )
-from tests.samples import COMPANY, CREDIT_CODE, RESIDENT_ID, delivery
+from tests.support.samples import COMPANY, CREDIT_CODE, RESIDENT_ID, delivery
 
 
 @pytest.fixture
@@ -586,7 +586,7 @@ class Restores:
     """How many verdicts the restores read, by the worker's own words."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level("INFO", "streams.judge")
+        caplog.set_level("INFO", "streams.judging.judge")
         self._caplog = caplog
 
     def read(self) -> int:

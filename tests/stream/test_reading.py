@@ -18,17 +18,17 @@ from models.registry import Registry
 from models.submission import Position, read_submission
 from models.words import SHANGHAI, Category
 from streams.clock import Clock, DataClock
-from streams.gateway.context import caller, context
-from streams.gateway.desk import Desk
-from streams.gateway.problems import Problem
-from streams.gateway.reading import XLSX, router
-from streams.keys import Key
+from streams.intake.gateway.asking import Desk
+from streams.intake.gateway.context import caller, context
+from streams.intake.gateway.problems import Problem
+from streams.intake.gateway.questions import XLSX, router
+from streams.intake.keys import Key
+from streams.log.wire import encode_verdict
 from streams.registry import load_calendar, load_registry
 from streams.settings import DEPLOY, Settings
-from streams.standing import Owned, Receipt
-from streams.store import Store
-from streams.wire import encode_verdict
-from tests.samples import VALID, delivery
+from streams.store.answers import Owned, Receipt
+from streams.store.client import Store
+from tests.support.samples import VALID, delivery
 
 REGISTRY = load_registry(DEPLOY / "registry")
 CALENDAR = load_calendar(DEPLOY / "registry")

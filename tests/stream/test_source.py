@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from faust.types import StreamT
 
-from streams.source import Batch, UnansweredError
-from tests.brokers import Broker, Kafka, committed, create_topic, produce
-from tests.stream.workers import SESSION, Worker, group_of, new_app, process, until
+from streams.log.source import Batch, UnansweredError
+from tests.support.brokers import Broker, Kafka, committed, create_topic, produce
+from tests.support.workers import SESSION, Worker, group_of, new_app, process, until
 
 
 @pytest.fixture

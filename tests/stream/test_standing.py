@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from models.bulletin import Month
+from models.month import Month
 from models.submission import read_submission
 from models.tally import NOTHING, Tally
 from models.verdict import RecordState
 from models.words import IN_TOTAL, Category, UnitKind
-from streams.producer import Message
+from streams.demo.tansu import Tansu
+from streams.log.writer import Message
 from streams.settings import Settings
-from streams.standing import NEVER, Cursor, PendingRecord, Standing
-from streams.store import Store
-from streams.tansu import Tansu
+from streams.store.answers import NEVER, Cursor, PendingRecord, Standing
+from streams.store.client import Store
 from streams.worker import Worker, working
-from tests.oracle import (
+from tests.support.oracle import (
     Deliveries,
     Outcome,
     assert_equal_to_oracle,
@@ -28,7 +28,7 @@ from tests.oracle import (
     registry_of,
     settings_for,
 )
-from tests.samples import delivery
+from tests.support.samples import delivery
 
 TODAY = date(2022, 6, 15)
 

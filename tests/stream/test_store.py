@@ -10,20 +10,14 @@ from typing import Any
 import orjson
 import pytest
 
-from models.bulletin import Activity, Month
+from models.bulletin import Activity
+from models.month import Month
 from models.submission import Position
 from models.tally import NOTHING, Bucket, Duty, Tally
 from models.words import IN_TOTAL, SHANGHAI, Category
-from streams.bulletin.stored import StoredFigures
-from streams.metrics import window_start
-from streams.producer import Message
-from streams.reconcile import days_of, reconcile
-from streams.recover import RecoverError, recover
-from streams.settings import Settings
-from streams.sink import RESTORED
-from streams.store import RefusedError, Store
-from streams.tansu import Tansu
-from streams.topics import (
+from streams.counting.sink import RESTORED
+from streams.demo.tansu import Tansu
+from streams.log.topics import (
     REJECTS,
     SUBMISSIONS,
     TALLIES,
@@ -33,9 +27,16 @@ from streams.topics import (
     log_epoch,
     partition_of,
 )
+from streams.log.writer import Message
+from streams.settings import Settings
+from streams.store.client import RefusedError, Store
+from streams.store.figures import StoredFigures
+from streams.upkeep.reconcile import reconcile
+from streams.upkeep.restore import RecoverError, recover
+from streams.watch.collectors import window_start
 from streams.worker import working
-from tests.clickhouse import assert_equal_to_log, tallies_in
-from tests.oracle import (
+from tests.support.clickhouse import assert_equal_to_log, tallies_in
+from tests.support.oracle import (
     Deliveries,
     Outcome,
     another,
@@ -47,7 +48,7 @@ from tests.oracle import (
     told_by_stream,
     writing,
 )
-from tests.samples import delivery
+from tests.support.samples import delivery
 
 MAY = datetime(2022, 5, 9, 9, tzinfo=SHANGHAI)
 
@@ -307,7 +308,7 @@ async def test_restored_it_goes_on_as_before(
         told = await assert_equal_to_oracle(new, before.states)
         assert tallies_in(store, "records_daily") == live(told)
         assert tallies_in(store, "tallies_daily") == live(told)
-        assert not await reconcile(date(2022, 6, 1), store, new)
+        assert not await reconcile(Month(2022, 6), store, new)
     assert told.states != before.states
 
 
@@ -353,7 +354,7 @@ async def test_a_log_older_than_the_store_is_refused(settings: Settings, store: 
 async def test_every_difference_is_found_with_its_records(settings: Settings, store: Store) -> None:
     async with working(settings) as worker:
         await judged(settings, worker, Deliveries(20).take(400))
-        assert await reconcile(date(2022, 6, 1), store, settings) == []
+        assert await reconcile(Month(2022, 6), store, settings) == []
     lines = [orjson.loads(line) for line in store.lines("SELECT * FROM verdicts_now")]
     kept = next(line for line in lines if line["compliant"] and not line["withdrawn"])
     epoch = await log_epoch(settings, settings.topic(SUBMISSIONS))
@@ -367,7 +368,7 @@ async def test_every_difference_is_found_with_its_records(settings: Settings, st
     count = {"epoch": epoch, "offset": 10**6, "reported": 7, "compliant": 7}
     store.insert("tallies", [orjson.dumps({**wrong, **count})])
     for log in (settings, None):
-        found = {each.bucket: each for each in await reconcile(date(2022, 6, 9), store, log)}
+        found = {each.bucket: each for each in await reconcile(Month(2022, 6), store, log)}
         added = found.pop(bucket_of(alien))
         assert added.counted.reported - added.stored.reported == 1
         assert added.records == (("ab" * 16,) if log else ())
@@ -378,17 +379,12 @@ async def test_every_difference_is_found_with_its_records(settings: Settings, st
         assert (counted.stored, counted.records) == (Tally(7, 7), ())
         assert counted.live == (NOTHING if log else None)
         assert not found
-    assert await reconcile(date(2022, 7, 1), store, settings) == []
+    assert await reconcile(Month(2022, 7), store, settings) == []
 
 
 def bucket_of(verdict: dict[str, str]) -> Bucket:
     day = date.fromisoformat(verdict["day"])
     return Bucket(verdict["unit"], Category(verdict["category"]), day)
-
-
-@pytest.mark.parametrize(("day", "last"), [(date(2022, 6, 9), 30), (date(2022, 12, 1), 31)])
-def test_days_of_a_month(day: date, last: int) -> None:
-    assert days_of(day) == (day.replace(day=1), day.replace(day=last))
 
 
 def test_a_row_that_is_refused_takes_none_of_its_insert_along(store: Store) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.tansu import Tansu, free_port
-from tests.brokers import produce
-from tests.samples import RESIDENT_ID, delivery
+from streams.demo.tansu import Tansu, free_port
+from tests.support.brokers import produce
+from tests.support.samples import RESIDENT_ID, delivery
 
 PROGRAM = (sys.executable, "-c", "from streams.cli import main; main()")
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,9 @@ import yaml
 from models.channels import Channels
 from models.registry import OFFICE, OPERATORS, Contact, Registry, RegistryError
 from models.words import SHANGHAI
-from streams.alerts.routes import (
+from streams.registry import load_calendar, load_channels, load_registry
+from streams.settings import DEPLOY
+from streams.watch.alerts.routes import (
     AFTER_HOURS,
     CONFIG,
     DAYS_OFF,
@@ -23,10 +25,8 @@ from streams.alerts.routes import (
     expected_receivers,
     render_routes,
 )
-from streams.registry import load_calendar, load_channels, load_registry
-from streams.settings import DEPLOY
-from tests.needs import require
-from tests.watching import write
+from tests.support.needs import require
+from tests.support.watchers import write
 
 FOLDER = DEPLOY / "registry"
 REGISTRY = load_registry(FOLDER)

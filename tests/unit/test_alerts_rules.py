@@ -11,13 +11,13 @@ import yaml
 
 from models.registry import Limits, Threshold
 from models.words import Category
-from streams.alerts.check import PACKAGES, check
-from streams.alerts.routes import render_routes
-from streams.alerts.rules import PLATFORMS, UNITS, render_rules
 from streams.cli import run
 from streams.registry import load_calendar, load_channels, load_registry
 from streams.settings import DEPLOY
-from tests.needs import require
+from streams.watch.alerts.check import PACKAGES, check
+from streams.watch.alerts.routes import render_routes
+from streams.watch.alerts.rules import PLATFORMS, UNITS, render_rules
+from tests.support.needs import require
 
 REGISTRY = load_registry(DEPLOY / "registry")
 ALERTS = {

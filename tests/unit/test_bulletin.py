@@ -28,7 +28,6 @@ from models.bulletin import (
     DetailRow,
     Edition,
     Figures,
-    Month,
     Platforms,
     Revision,
     compose,
@@ -38,16 +37,17 @@ from models.bulletin import (
 )
 from models.bulletin.check import contradictions
 from models.bulletin.document import Section, Standing, Table, Value, shown
+from models.month import Month
 from models.registry import Registry, RegistryError
 from models.tally import Duty, Tally, rate
 from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, Category, UnitKind
 from streams.bulletin import RENDERINGS, AlreadyFrozenError, edition_of, load_rules, printed
 from streams.bulletin.detail import HEADINGS, write_details
-from streams.bulletin.planned import PlannedFigures
 from streams.cli.terminal import Failure
+from streams.demo.simulate import Plan
 from streams.published import published_month
 from streams.registry import load_calendar, load_registry
-from streams.simulate import Plan
+from tests.support.planned import PlannedFigures
 
 verb = import_module("streams.cli.bulletin")
 """The module: its package has the function under the same name."""
@@ -58,7 +58,7 @@ CALENDAR = load_calendar(FOLDER)
 RULES = load_rules(FOLDER, REGISTRY)
 JUNE = Month(2022, 6)
 MARCH = Month(2023, 3)
-SOURCE = PlannedFigures([Plan.of_month("2022-06")], REGISTRY, CALENDAR)
+SOURCE = PlannedFigures([Plan.of_month(Month(2022, 6))], REGISTRY, CALENDAR)
 EDITION = edition_of(JUNE, SOURCE, REGISTRY, RULES)
 BULLETIN = compose(EDITION, REGISTRY, RULES, printed(JUNE))
 
@@ -145,7 +145,7 @@ def test_every_printed_cell_is_reproduced() -> None:
     ours = {
         (unit, path): value for unit, row in rows.items() for path, value in row.items() if value
     }
-    for cell in published_month("2022-06"):
+    for cell in published_month(Month(2022, 6)):
         if cell.category == "五类未列明":
             continue
         path = COLUMNS.get(cell.category, (cell.category,))
@@ -164,7 +164,7 @@ def test_every_printed_cell_is_reproduced() -> None:
 
 
 def test_rows_stand_in_the_published_order() -> None:
-    published = dict.fromkeys(cell.unit for cell in published_month("2022-06"))
+    published = dict.fromkeys(cell.unit for cell in published_month(Month(2022, 6)))
     departments, districts = BULLETIN.annexes[:2]
     assert [row[0] for table in (districts, departments) for row in table.rows] == list(published)
 
@@ -801,7 +801,7 @@ def test_html_is_whole_and_runs_nothing() -> None:
 
 # --- details and the verb ----------------------------------------------------------------------
 
-SMALL = Plan.of_month("2022-06", 0.001)
+SMALL = Plan.of_month(Month(2022, 6), 0.001)
 
 
 def test_details_are_the_records_behind_the_figures(tmp_path: Path) -> None:

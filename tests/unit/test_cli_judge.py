@@ -18,9 +18,9 @@ from models.submission import Position
 from models.verdict import RecordState
 from models.words import Category, Op
 from streams.cli import run
-from streams.offline import temporary_states
+from streams.judging.offline import temporary_states
 from streams.registry import load_calendar
-from tests.samples import RESIDENT_ID, VALID, delivery
+from tests.support.samples import RESIDENT_ID, VALID, delivery
 
 CALENDAR = load_calendar(Path("deploy/registry"))
 PROGRAM = [sys.executable, "-c", "from streams.cli import main; main()"]

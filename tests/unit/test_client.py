@@ -22,7 +22,7 @@ from streams.client.batches import BATCH_BYTES, BATCH_ROWS
 from streams.client.delivery import ATTEMPTS
 from streams.files import Given, Row
 from streams.files.ndjson import wire_form
-from tests.samples import VALID, delivery
+from tests.support.samples import VALID, delivery
 
 AT = datetime(2022, 6, 3, 9, tzinfo=SHANGHAI)
 URL = "https://gateway.example"

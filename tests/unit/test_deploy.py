@@ -12,7 +12,7 @@ import yaml
 from deploy.grafana.generate import ALERTS, FOLDER, dashboards
 from streams.registry import load_registry
 from streams.settings import DEPLOY, Settings
-from tests.needs import require
+from tests.support.needs import require
 
 ROOT = DEPLOY.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))

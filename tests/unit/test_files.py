@@ -32,7 +32,7 @@ from streams.files import (
 )
 from streams.files.tables import Rounded
 from streams.files.workbook import cell_text
-from tests.samples import CREDIT_CODE, RECEIVED, RESIDENT_ID, VALID, delivery
+from tests.support.samples import CREDIT_CODE, RECEIVED, RESIDENT_ID, VALID, delivery
 
 GIVEN = Given(RECEIVED, "江夏区")
 LICENCE = VALID[Category.LICENCE]

@@ -20,7 +20,7 @@ from models.words import Category
 from streams.files import Given, Limits, Row, UnusableFile, open_file, parts
 from streams.files.row import LARGEST_COLUMNS
 from streams.files.workbook import LARGEST_CELL
-from tests.samples import RECEIVED, VALID
+from tests.support.samples import RECEIVED, VALID
 
 GIVEN = Given(RECEIVED, "江夏区")
 LICENCE = VALID[Category.LICENCE]

@@ -22,19 +22,19 @@ from models.judging import identify, judge
 from models.registry import Registry
 from models.submission import Origin, read_submission
 from models.words import SHANGHAI, Category, Op
-from streams.audit import Audit
 from streams.clock import DataClock
 from streams.files.template import template
-from streams.gateway import create_app
-from streams.gateway.context import Context
-from streams.gateway.problems import MEDIA_TYPE, ProblemBody
-from streams.gateway.reading import XLSX
-from streams.keys import KeyRing, issue
-from streams.producer import LogWriter, Message
+from streams.intake.audit import Audit
+from streams.intake.gateway import create_app
+from streams.intake.gateway.context import Context
+from streams.intake.gateway.problems import MEDIA_TYPE, ProblemBody
+from streams.intake.gateway.questions import XLSX
+from streams.intake.keys import KeyRing, issue
+from streams.log.topics import partition_of
+from streams.log.writer import LogWriter, Message
 from streams.registry import load_calendar, load_registry
 from streams.settings import DEPLOY, Settings
-from streams.topics import partition_of
-from tests.samples import delivery
+from tests.support.samples import delivery
 
 REGISTRY = load_registry(DEPLOY / "registry", b"a secret")
 CALENDAR = load_calendar(DEPLOY / "registry")
@@ -315,7 +315,7 @@ async def test_a_fault_of_the_gateways_own_tells_nothing_of_what_was_sent(
     def fail(*_given: object) -> None:
         raise RuntimeError(PERSONAL)
 
-    monkeypatch.setattr("streams.gateway.reception.judge", fail)
+    monkeypatch.setattr("streams.intake.gateway.reception.judge", fail)
     with caplog.at_level(logging.DEBUG):
         answer = await gateway.post("batches", record())
     assert (answer.status_code, told(answer).code) == (500, "internal")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.gateway.intake import JSON, NDJSON, records_of
-from streams.gateway.problems import Problem
+from streams.intake.gateway.bodies import JSON, NDJSON, records_of
+from streams.intake.gateway.problems import Problem
 
 MOST = 50
 

@@ -13,7 +13,7 @@ from models.submission import Position, Submission, Unreadable, read_submission
 from models.verdict import RecordState, Verdict
 from models.words import SHANGHAI, Category, Effect, Op
 from streams.registry import load_calendar, load_registry
-from tests.samples import RECEIVED, delivery
+from tests.support.samples import RECEIVED, delivery
 
 REGISTRY = load_registry(Path("deploy/registry"), identity_key=b"test")
 CALENDAR = load_calendar(Path("deploy/registry"))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from models.registry import Registry
 from streams.cli import run
-from streams.kafka_access import FILE, Grant, grants, render
 from streams.registry import load_registry
 from streams.settings import DEPLOY, Settings, SettingsError, load_settings
+from streams.upkeep.access import FILE, Grant, grants, render
 
 UNITS = "- {id: 江夏区, kind: district}\n"
 APPLY = DEPLOY / "kafka" / "apply.sh"

@@ -13,10 +13,10 @@ import pytest
 
 from models.registry import Platform, Registry, Unit, Via
 from models.words import Category, UnitKind
-from streams import keys
-from streams.audit import Audit
 from streams.cli import run
-from streams.keys import KeyFile, KeyRefused, KeyRing, KeysError, Refusal, issue, revoke
+from streams.intake import keys
+from streams.intake.audit import Audit
+from streams.intake.keys import KeyFile, KeyRefused, KeyRing, KeysError, Refusal, issue, revoke
 
 NOW = datetime(2022, 6, 3, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.gateway.limits import RateLimiter
+from streams.intake.gateway.rate import RateLimiter
 
 
 def test_a_burst_passes_then_the_rate() -> None:

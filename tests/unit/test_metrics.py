@@ -10,12 +10,12 @@ from models.submission import START, Position
 from models.tally import NOTHING, Bucket, Tally
 from models.words import SHANGHAI, Category
 from streams.clock import DataClock
-from streams.metrics import UnitCollector
+from streams.counting.rollup import Rollup
+from streams.log.source import Batch
+from streams.log.wire import PlatformSeen, TallyKey, TallyValue
 from streams.registry import load_calendar
-from streams.rollup import Rollup
 from streams.settings import DEPLOY
-from streams.source import Batch
-from streams.wire import PlatformSeen, TallyKey, TallyValue
+from streams.watch.collectors import UnitCollector
 
 CALENDAR = load_calendar(DEPLOY / "registry")
 ONE = Tally(1, 1, 1)

@@ -10,7 +10,7 @@ import pytest
 
 from models.words import IN_TOTAL, Category
 from streams.settings import Settings
-from streams.store import MIGRATIONS, Store, StoreError, migrations
+from streams.store.client import MIGRATIONS, Store, StoreError, migrations
 
 
 @pytest.fixture
@@ -133,7 +133,8 @@ def test_the_total_counts_the_categories_of_the_total() -> None:
 
 def test_a_store_has_one_process(store: Store, settings: Settings) -> None:
     code = (
-        "from streams.settings import Settings; from streams.store import Store, StoreError\n"
+        "from streams.settings import Settings\n"
+        "from streams.store.client import Store, StoreError\n"
         f"try: Store.open(Settings(clickhouse={settings.clickhouse!r}))\n"
         "except StoreError as error: print(error)"
     )

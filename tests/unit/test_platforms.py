@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from streams.cli import run
-from streams.embedded import STORE
+from streams.demo.stack import STORE
 from streams.settings import Settings
-from streams.store import CHDB, Store
+from streams.store.client import CHDB, Store
 
 
 def seen(platform: str, partition: int, at: datetime) -> bytes:

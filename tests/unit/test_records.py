@@ -16,7 +16,7 @@ from models.records import SCHEMAS
 from models.rules import LONG_TERM, PLACEHOLDERS, parse_amount, parse_day, shown
 from models.submission import Submission, Unreadable, read_submission
 from models.words import SHANGHAI, Category, Op
-from tests.samples import AGENCY_CODE, CREDIT_CODE, RESIDENT_ID, VALID, delivery
+from tests.support.samples import AGENCY_CODE, CREDIT_CODE, RESIDENT_ID, VALID, delivery
 
 ON = date(2022, 6, 3)
 FORBIDDEN = ["\x00", "\x1f", "\x7f", "\x85", "\u200b", "\u202e", "\ue000", "\ufffc", "\ufffd"]

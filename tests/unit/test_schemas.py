@@ -9,9 +9,8 @@ import pytest
 from models.records import SCHEMAS
 from models.submission import read_submission
 from models.words import Category
-from streams.files.template import example
-from streams.gateway.schemas import submission_schema
-from tests.samples import RECEIVED, VALID
+from streams.intake.gateway.schemas import submission_schema
+from tests.support.samples import RECEIVED, VALID
 
 
 def valid(category: Category, **given: Any) -> bool:
@@ -32,7 +31,7 @@ def rules_broken(category: Category, record: dict[str, Any]) -> set[str]:
 def test_what_is_compliant_is_valid(category: Category) -> None:
     assert jsonschema_rs.meta.is_valid(submission_schema(category))
     blank = dict.fromkeys(SCHEMAS[category].items.keys() - SCHEMAS[category].required, "")
-    for record in (VALID[category], {**blank, **VALID[category]}, example(category)):
+    for record in (VALID[category], {**blank, **VALID[category]}, SCHEMAS[category].model.example):
         assert valid(category, record=record)
         assert valid(category, record={**record, "op": "withdraw"}, op="withdraw", reason="录错")
     assert not valid(category, record=VALID[category], op="withdraw")

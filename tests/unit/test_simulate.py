@@ -13,25 +13,26 @@ from typing import Any
 import orjson
 import pytest
 
-import streams.simulate.plan as plan_module
+import streams.published.plan as plan_module
 from models.docnumber import parse_document_number
 from models.judging import identify, judge
+from models.month import Month
 from models.records import SCHEMAS
 from models.registry import DEFAULT_WINDOW
 from models.rules import NATURAL_PERSON, RESIDENT_ID
 from models.submission import Position, read_submission
 from models.verdict import RecordState
 from models.words import IN_TOTAL, SHANGHAI, Category, Effect, Op
+from streams.demo.simulate import Plan, submissions
+from streams.demo.simulate.records import WRITERS, Draft
+from streams.demo.simulate.rhythm import Rhythm
+from streams.demo.simulate.slips import AMENDMENTS, SLIPS
+from streams.demo.simulate.subjects import POPULATION, Issuer, subject
 from streams.published import PublishedCell, published_month
+from streams.published.plan import TOTAL, RateKind
 from streams.registry import load_calendar, load_registry
-from streams.simulate import Plan, submissions
-from streams.simulate.plan import TOTAL, RateKind
-from streams.simulate.records import WRITERS, Draft
-from streams.simulate.rhythm import Month
-from streams.simulate.slips import AMENDMENTS, SLIPS
-from streams.simulate.subjects import POPULATION, Issuer, subject
 
-MONTH = "2022-06"
+MONTH = Month(2022, 6)
 REGISTRY = load_registry(Path("deploy/registry"), identity_key=b"test")
 CALENDAR = load_calendar(Path("deploy/registry"))
 
@@ -131,7 +132,7 @@ def test_the_plan_has_every_published_count_once() -> None:
 
 
 def test_a_total_that_does_not_add_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(month: str) -> list[PublishedCell]:
+    def wrong(month: Month) -> list[PublishedCell]:
         first, *rest = published_month(month)
         return [replace(first, count=first.count + 1), *rest]
 
@@ -313,7 +314,7 @@ def test_resident_numbers_have_an_area_that_is_issued_to_no_one() -> None:
 
 @pytest.mark.parametrize("month", ["2022-01", "2022-02", "2022-06", "2022-10", "2024-02"])
 def test_days_of_decision_fit_the_day_of_receipt(month: str) -> None:
-    calendar = Month.of(month, CALENDAR)
+    calendar = Rhythm.of(Month.of(month), CALENDAR)
     assert len(calendar.days) == monthrange(*map(int, month.split("-")))[1]
     for day, in_time, overdue in zip(
         calendar.days, calendar.in_time, calendar.overdue, strict=True

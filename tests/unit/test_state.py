@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.submission import Position
 from models.verdict import RecordState
 from models.words import Category
-from streams.state import Applied, Checkpoint, Logs, StateError, StateStore
+from streams.judging.state import Applied, Checkpoint, Logs, StateError, StateStore
 
 days = st.dates(date(2000, 1, 1), date(2099, 12, 31))
 states = st.builds(

@@ -1,5 +1,6 @@
 """Templates: what a unit fills in is read back as it was meant, and judged compliant."""
 
+from collections.abc import Mapping
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -14,15 +15,14 @@ from models.records import SCHEMAS
 from models.rules import AMOUNT, REAL_DAY
 from models.submission import Submission
 from models.words import Category
+from streams.demo.simulate.records import WRITERS, Draft
+from streams.demo.simulate.subjects import Issuer
 from streams.files import Given, open_file
-from streams.files.asked import asked
 from streams.files.row import EXPLANATIONS
-from streams.files.template import CODES, FIRST, example, template
+from streams.files.template import CODES, FIRST, template
 from streams.registry import load_calendar, load_registry
 from streams.settings import DEPLOY
-from streams.simulate.records import WRITERS, Draft
-from streams.simulate.subjects import Issuer
-from tests.samples import RECEIVED
+from tests.support.samples import RECEIVED
 
 UNIT = "江夏区"
 
@@ -32,7 +32,7 @@ def sheets(category: Category) -> tuple[openpyxl.Workbook, Worksheet]:
     return book, book.worksheets[0]
 
 
-def filled(path: Path, category: Category, *records: dict[str, str]) -> Path:
+def filled(path: Path, category: Category, *records: Mapping[str, str]) -> Path:
     """Fill the template in as a person does in Excel: dates as dates, all else as typed."""
     book, sheet = sheets(category)
     columns = {sheet.cell(2, column).value: column for column in range(1, sheet.max_column + 1)}
@@ -60,7 +60,7 @@ def read(path: Path) -> list[Submission]:
 
 @pytest.mark.parametrize("category", Category)
 def test_a_filled_template_is_read_back_and_compliant(tmp_path: Path, category: Category) -> None:
-    records = [example(category)]
+    records = [SCHEMAS[category].model.example]
     if category in WRITERS:
         issuer = Issuer.of(UNIT, category)
         records += [
@@ -117,7 +117,7 @@ def test_every_column_says_what_is_asked_and_keeps_what_is_typed(category: Categ
         assert name.value == ("*" if mandatory else "") + item.name
         assert sheet.cell(2, column).value == code
         assert name.comment is not None
-        assert name.comment.text.split("\n") == [*asked(schema, code)]
+        assert name.comment.text.split("\n") == [*schema.asked(code)]
         letter = name.column_letter
         form = sheet.column_dimensions[letter].number_format
         rule = validated.get(letter)
@@ -133,15 +133,15 @@ def test_every_column_says_what_is_asked_and_keeps_what_is_typed(category: Categ
 
 def test_what_is_asked_covers_every_rule() -> None:
     licence = SCHEMAS[Category.LICENCE]
-    assert asked(licence, "XK_XDR_SHXYM") == (
+    assert licence.asked("XK_XDR_SHXYM") == (
         "选填",
         "不超过 18 个字符",
         "没有内容的留空，不要填“无”“测试”之类",
         "行政相对人不是自然人，统一社会信用代码必填",
         "18 位统一社会信用代码，校验码须正确；个体工商户没有代码的填 17 个 0 加 X",
     )
-    assert asked(licence, "XK_YXQZI")[-1] == "不能早于有效期自"
-    assert asked(licence, "XK_ZT") == ("必填", "应为：1、2")
+    assert licence.asked("XK_YXQZI")[-1] == "不能早于有效期自"
+    assert licence.asked("XK_ZT") == ("必填", "应为：1、2")
     for schema in SCHEMAS.values():
         for code in schema.items:
-            assert not any("{" in text or not text for text in asked(schema, code))
+            assert not any("{" in text or not text for text in schema.asked(code))

@@ -1,0 +1,1 @@
+"""The embedded stack, and a published month replayed through it."""

@@ -1,0 +1,1 @@
+"""The ways in: who may submit what, and the adapters that ask it (gateway, Kafka, replay)."""

@@ -1,0 +1,69 @@
+"""Answers of the store, asked off the event loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from models.calendar import Calendar
+from models.registry import Registry
+from streams.settings import Settings
+from streams.store.answers import Standing
+from streams.store.client import Store, StoreUnavailableError
+
+AT_ONCE: Final = 4
+"""Questions answered at a time; each thread has a connection of its own."""
+
+MOST_WAITING: Final = 100
+"""Questions that wait for a thread; who comes then is sent away, to come back later."""
+
+T = TypeVar("T")
+
+
+class Desk:
+    """A few threads that answer from the store; a connection is opened on the first question."""
+
+    def __init__(self, settings: Settings, registry: Registry, calendar: Calendar) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._calendar = calendar
+        self._threads = ThreadPoolExecutor(AT_ONCE, "desk")
+        self._own = threading.local()
+        self._opened: list[Store] = []
+        self._asked = 0
+
+    async def ask(self, question: Callable[[Standing], T]) -> T:
+        """The answer to a question.
+
+        Raises:
+            StoreError: the store does not answer, too many wait for it, or it cannot be used.
+        """
+        if self._asked >= AT_ONCE + MOST_WAITING:
+            raise StoreUnavailableError("等待数据库应答的请求过多")
+        self._asked += 1
+        answering = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._answer, question
+        )
+        # Who asked may go away; the thread is busy until it has answered.
+        answering.add_done_callback(self._answered)
+        return await asyncio.shield(answering)
+
+    def close(self) -> None:
+        """Answer what was asked, then close the connections."""
+        self._threads.shutdown()
+        for store in self._opened:
+            store.close()
+
+    def _answered(self, answering: "asyncio.Future[T]") -> None:
+        self._asked -= 1
+        if not answering.cancelled():
+            answering.exception()  # looked at, should nobody be left who asked
+
+    def _answer(self, question: Callable[[Standing], T]) -> T:
+        standing: Standing | None = getattr(self._own, "standing", None)
+        if standing is None:
+            store = Store.open(self._settings)
+            self._opened.append(store)
+            standing = self._own.standing = Standing(store, self._registry, self._calendar)
+        return question(standing)

@@ -1,0 +1,1 @@
+"""Kafka and nothing else: connecting, topics, reading, writing, and the form of every message."""

@@ -1,0 +1,1 @@
+"""What operators do: checks, migrations, reconciling, restoring, rejects, users and rights."""

@@ -1,0 +1,94 @@
+"""What is reachable, configured, behind: the checks of `xinshao doctor`."""
+
+import asyncio
+import urllib.error
+import urllib.request
+from typing import Any, Final, NamedTuple
+
+import orjson
+from aiokafka.errors import KafkaError
+
+from models.registry import RegistryError
+from streams.log.connection import fault
+from streams.log.topics import TopicError, core_topics, topic_faults
+from streams.registry import load_calendar, load_registry
+from streams.settings import Settings
+
+_PAGE_WAIT: Final = 5.0
+"""Seconds that a worker's page may take to answer."""
+
+
+class Finding(NamedTuple):
+    """The answer of one check: what was looked at, whether it is fine, and what is so (Chinese)."""
+
+    check: str
+    fine: bool
+    said: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The public form."""
+        return self._asdict()
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Make every check; a fault that one finds stops none of the others."""
+    return [
+        _registry(settings),
+        _identity_key(settings),
+        *await _log(settings),
+        *await asyncio.to_thread(_worker, settings),
+    ]
+
+
+def _registry(settings: Settings) -> Finding:
+    try:
+        registry = load_registry(settings.registry)
+        load_calendar(settings.registry)
+    except RegistryError as error:
+        return Finding("登记册", False, str(error))
+    return Finding(
+        "登记册",
+        True,
+        f"{len(registry.units)} 个机构、{len(registry.platforms)} 个平台（{settings.registry}）",
+    )
+
+
+def _identity_key(settings: Settings) -> Finding:
+    if settings.identity_key.get_secret_value():
+        return Finding("身份密钥", True, "已设置")
+    return Finding(
+        "身份密钥",
+        False,
+        "没有设置 XINSHAO_IDENTITY_KEY：信息键可被他人重算，正式运行前必须设置，设定后不能再改",
+    )
+
+
+async def _log(settings: Settings) -> list[Finding]:
+    if said := await fault(settings):
+        return [Finding("消息服务", False, said)]
+    reached = Finding("消息服务", True, settings.brokers)
+    try:
+        faults = await topic_faults(settings, core_topics(settings))
+    except (KafkaError, TopicError) as error:
+        faults = [str(error)]
+    said = "；".join(faults) if faults else "齐全，设置与约定一致"
+    return [reached, Finding("主题", not faults, said)]
+
+
+def _worker(settings: Settings) -> list[Finding]:
+    base = f"http://{settings.host}:{settings.port}/health/"
+    found = []
+    for page, check, bad in (
+        ("ready", "研判进程就绪", "分区仍在重建状态"),
+        ("progress", "研判进程推进", "分区有积压而没有进展，见 docs/operations.md"),
+    ):
+        try:
+            with urllib.request.urlopen(base + page, timeout=_PAGE_WAIT) as answer:  # noqa: S310
+                found.append(Finding(check, True, f"正常（{answer.url}）"))
+        except urllib.error.HTTPError as error:
+            partitions = "、".join(orjson.loads(error.read())["partitions"])
+            found.append(Finding(check, False, f"{bad}：{partitions}"))
+        except OSError:
+            said = f"{base} 没有应答：xinshao worker 没有运行，或在别的地址（XINSHAO_PORT）"
+            return [Finding("研判进程", False, said)]
+    return found

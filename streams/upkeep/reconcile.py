@@ -1,0 +1,199 @@
+"""Holding against each other what should be the same: three ways to the figures of a month.
+
+Live: the tallies in the log, as the worker shows them. Stored: the tallies in the store. Counted:
+the records in the store, counted anew. A stream that moves is not everywhere at once, so a
+difference counts only when it stays.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from models.month import Month
+from models.tally import NOTHING, Bucket, Tally
+from models.words import Category
+from streams.clock import DataClock
+from streams.counting.rollup import Rollup
+from streams.log.reader import read_to_end, reading
+from streams.log.source import Batch
+from streams.log.topics import TALLIES, TALLY_PARTITIONS, VERDICTS
+from streams.log.wire import decode_verdict, is_record_key
+from streams.settings import Settings
+from streams.store.client import Store
+
+_LOOK_EVERY: Final = 1.0
+
+Tallies = Mapping[Bucket, Tally]
+
+
+class Standing(NamedTuple):
+    """What a record counts for, and as of which submission."""
+
+    epoch: int
+    offset: int
+    compliant: bool
+    timely: bool | None
+    withdrawn: bool
+    corrections: int
+    duplicates: int
+
+
+class Difference(NamedTuple):
+    """A bucket whose figures are not the same everywhere.
+
+    `live` is None where the log was not asked. `records` are the keys (hexadecimal) of records that
+    are not the same everywhere, in `records`, the audit and the log; none when the counts alone are
+    wrong.
+    """
+
+    bucket: Bucket
+    live: Tally | None
+    stored: Tally
+    counted: Tally
+    records: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The public form."""
+        unit, category, day = self.bucket
+        return {
+            "unit": unit,
+            "category": category.value,
+            "day": day.isoformat(),
+            "live": None if self.live is None else self.live._asdict(),
+            "stored": self.stored._asdict(),
+            "counted": self.counted._asdict(),
+            "records": [*self.records],
+        }
+
+
+async def reconcile(
+    month: Month, store: Store, log: Settings | None = None, patience: float = 0.0
+) -> list[Difference]:
+    """Every difference in a month's figures, by unit, category and day.
+
+    Args:
+        month: the month.
+        store: the store.
+        log: where the log is; None to compare the store with itself.
+        patience: seconds for differences to go away, where the stream moves.
+
+    Raises:
+        StoreError: the store fails.
+        KafkaError: the broker fails.
+    """
+    until = time.monotonic() + patience
+    while True:
+        stored = _tallies(store, "tallies_daily", month)
+        counted = _tallies(store, "records_daily", month)
+        live = None if log is None else await _live(log, month)
+        found = sorted(
+            bucket
+            for bucket in {*stored, *counted, *(live or ())}
+            if stored.get(bucket, NOTHING) != counted.get(bucket, NOTHING)
+            or (live is not None and live.get(bucket, NOTHING) != counted.get(bucket, NOTHING))
+        )
+        if not found or time.monotonic() >= until:
+            break
+        await asyncio.sleep(_LOOK_EVERY)
+    if not found:
+        return []
+    keys = await _unlike(store, log, found)
+    return [
+        Difference(
+            bucket,
+            None if live is None else live.get(bucket, NOTHING),
+            stored.get(bucket, NOTHING),
+            counted.get(bucket, NOTHING),
+            tuple(sorted(keys[bucket])),
+        )
+        for bucket in found
+    ]
+
+
+def _tallies(store: Store, view: str, month: Month) -> dict[Bucket, Tally]:
+    return {
+        Bucket(unit, Category(category), day): Tally(*counts)
+        for unit, category, day, *counts in store.rows(
+            _MONTH, view=view, first=month.first, last=month.last
+        )
+        if any(counts)
+    }
+
+
+async def _live(settings: Settings, month: Month) -> dict[Bucket, Tally]:
+    rollup = Rollup(DataClock())
+    async with reading(settings) as consumer:
+        topic = settings.topic(TALLIES)
+        async for records in read_to_end(consumer, topic, TALLY_PARTITIONS):
+            rollup.fold(Batch(topic, records[0].partition, records))
+    return {
+        Bucket(duty.unit, duty.category, day): tally
+        for day in month.days
+        for duty, tally in rollup.between(day, day).items()
+    }
+
+
+async def _unlike(
+    store: Store, log: Settings | None, buckets: Iterable[Bucket]
+) -> dict[Bucket, set[str]]:
+    """The records of the buckets that are not the same wherever they should be."""
+    in_log = None if log is None else await _in_log(log, set(buckets))
+    found = {}
+    for bucket in buckets:
+        places = [_in_store(store, query, bucket) for query in (_RECORDS, _AUDIT)]
+        if in_log is not None:
+            places.append(in_log[bucket])
+        keys = {key for place in places for key in place}
+        found[bucket] = {key for key in keys if len({place.get(key) for place in places}) > 1}
+    return found
+
+
+def _in_store(store: Store, query: str, bucket: Bucket) -> dict[str, Standing]:
+    unit, category, day = bucket
+    return {
+        key: Standing(*standing)
+        for key, *standing in store.rows(query, unit=unit, category=category.value, day=day)
+    }
+
+
+async def _in_log(settings: Settings, buckets: set[Bucket]) -> dict[Bucket, dict[str, Standing]]:
+    found: dict[Bucket, dict[str, Standing]] = defaultdict(dict)
+    async with reading(settings) as consumer:
+        async for records in read_to_end(consumer, settings.topic(VERDICTS), settings.partitions):
+            for record in records:
+                if not is_record_key(record.key) or record.value is None:
+                    continue
+                state = decode_verdict(record.value).state
+                bucket = Bucket(state.unit, state.category, state.day)
+                if bucket not in buckets:
+                    continue
+                standing = Standing(
+                    *state.position,
+                    state.compliant,
+                    state.timely,
+                    state.withdrawn,
+                    state.corrections,
+                    state.duplicates,
+                )
+                key = record.key.hex()
+                known = found[bucket].get(key)
+                if known is None or standing[:2] >= known[:2]:
+                    found[bucket][key] = standing
+    return found
+
+
+_MONTH: Final = (
+    "SELECT unit, category, day, reported, compliant, timely, late, corrections, duplicates,"
+    " withdrawn FROM {view:Identifier} WHERE day BETWEEN {first:Date} AND {last:Date}"
+)
+_OF_BUCKET: Final = "unit = {unit:String} AND category = {category:String} AND day = {day:Date}"
+_STANDING: Final = "epoch, offset, compliant, timely, withdrawn, corrections, duplicates"
+_RECORDS: Final = f"""
+SELECT lower(hex(record_key)), {_STANDING} FROM records FINAL WHERE {_OF_BUCKET}
+"""  # noqa: S608 - our own names
+_AUDIT: Final = f"""
+SELECT lower(hex(record_key)), {_STANDING} FROM submissions WHERE {_OF_BUCKET}
+ORDER BY position DESC LIMIT 1 BY record_key
+"""  # noqa: S608 - our own names

@@ -1,0 +1,1 @@
+"""What is shown to machines: metrics, health pages, alert rules and routes."""

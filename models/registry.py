@@ -15,6 +15,7 @@ from typing import Annotated, Final, Generic, NamedTuple, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from models.entries import Entry, Fault, Name, Percent, form, in_chinese, keys_of
+from models.rates import RateKind
 from models.words import Category, UnitKind
 from models.yaml_lines import YamlFault, YamlList, YamlMap, line_at, parse_yaml
 
@@ -166,6 +167,10 @@ class Threshold(Entry):
         Field(alias="for"),
         form(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?", "应为时长，如 15m、1h30m"),
     ]
+
+    def limits(self, kind: RateKind) -> Limits | None:
+        """The alert lines of a rate."""
+        return self.compliance if kind is RateKind.COMPLIANCE else self.timeliness
 
 
 class Window(Entry):

@@ -1,4 +1,4 @@
-"""统计量: counts of records, and the rates that follow from them.
+"""统计量: counts of records.
 
 Tallies form a commutative group under addition: a verdict's effect on the counts is
 `Tally.of(new) - Tally.of(old)`, in whatever order verdicts of different records are added.
@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple, Self
 
+from models.rates import RateKind
 from models.verdict import RecordState
 from models.words import Category
 
@@ -72,12 +73,12 @@ class Tally(NamedTuple):
     @property
     def compliance_rate(self) -> Decimal | None:
         """合规率: percent of the reported records that are compliant."""
-        return rate(self.compliant, self.reported)
+        return RateKind.COMPLIANCE.of(self)
 
     @property
     def timeliness_rate(self) -> Decimal | None:
         """及时率: percent of the *compliant* records that were timely."""
-        return rate(self.timely, self.compliant)
+        return RateKind.TIMELINESS.of(self)
 
     def plus(self, other: "Tally") -> "Tally":
         """The sum, count by count."""
@@ -89,13 +90,6 @@ class Tally(NamedTuple):
 
 
 NOTHING = Tally()
-
-
-def rate(part: int, whole: int) -> Decimal | None:
-    """`part` of `whole` in percent, two decimals, half up; None where there is no whole."""
-    if whole == 0:
-        return None
-    return Decimal((20_000 * part + whole) // (2 * whole)).scaleb(-2)
 
 
 class Tallies:

@@ -45,7 +45,8 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.units import Percent
 
-from models.registry import Limits, Registry
+from models.rates import RateKind, rate_promql, rate_sql
+from models.registry import Registry
 from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category
 from streams.meters import SOON
 from streams.registry import load_registry
@@ -131,8 +132,7 @@ def _city(registry: Registry) -> dashboard.Dashboard:
     board.with_row(dashboard.Row("本月至今（总报送量所含各类）"))
     for title, expression, colour in (
         ("报送量", f"sum({_month('reported', TOTAL)})", None),
-        ("合规率", _of_all("compliance"), None),
-        ("及时率", _of_all("timeliness"), None),
+        *((kind.zh, _of_all(kind), None) for kind in RateKind),
         ("待补正", f"sum({_pending(TOTAL)})", None),
         (f"{SOON}个工作日内到期", f"sum({_pending(TOTAL, 'soon')})", YELLOW),
         ("已逾期未补正", f"sum({_pending(TOTAL, 'overdue')})", RED),
@@ -141,8 +141,8 @@ def _city(registry: Registry) -> dashboard.Dashboard:
 
     board.with_row(dashboard.Row("双公示：各机构本月至今，对照告警阈值，差者在前"))
     for category in DOUBLE_PUBLICITY:
-        for rate, name in (("compliance", "合规率"), ("timeliness", "及时率")):
-            board.with_panel(_against_limits(registry, category, rate, name))
+        for kind in RateKind:
+            board.with_panel(_against_limits(registry, category, kind))
 
     board.with_row(dashboard.Row("正在告警"))
     board.with_panel(_alerts())
@@ -157,8 +157,8 @@ def _city(registry: Registry) -> dashboard.Dashboard:
 
     board.with_row(dashboard.Row("趋势"))
     board.with_panel(_volumes())
-    for rate, name in (("compliance", "合规率"), ("timeliness", "及时率")):
-        board.with_panel(_trend(rate, name))
+    for kind in RateKind:
+        board.with_panel(_trend(kind))
     return board
 
 
@@ -199,16 +199,16 @@ def _figure(title: str, expression: str, colour: str | None) -> stat.Panel:
     return panel.unit(Percent).decimals(2) if title.endswith("率") else panel
 
 
-def _against_limits(registry: Registry, category: Category, rate: str, name: str) -> bargauge.Panel:
+def _against_limits(registry: Registry, category: Category, kind: RateKind) -> bargauge.Panel:
     chosen = f'unit=~"$unit",category="{category.value}"'
     panel = (
         bargauge.Panel()
-        .title(f"{category.zh}{name}")
+        .title(f"{category.zh}{kind.zh}")
         .description("黄色：低于预警线；红色：低于严重线。报送太少（见 thresholds.yaml）的不告警。")
         .datasource(PROMETHEUS)
         .span(6)
         .height(20)
-        .with_target(_now("A", f"sort({_rate(rate, chosen)})").legend_format("{{unit}}"))
+        .with_target(_now("A", f"sort({_rate(kind, chosen)})").legend_format("{{unit}}"))
         .orientation(VizOrientation.HORIZONTAL)
         .display_mode(BarGaugeDisplayMode.BASIC)
         .unit(Percent)
@@ -217,7 +217,7 @@ def _against_limits(registry: Registry, category: Category, rate: str, name: str
         .max(100)
     )
     for entry in registry.thresholds:
-        limits: Limits | None = getattr(entry, rate)
+        limits = entry.limits(kind)
         if entry.category is not category or limits is None:
             continue
         steps = _steps(
@@ -260,9 +260,9 @@ def _ranking() -> table.Panel:
             _sql(
                 "A",
                 "SELECT rank() OVER (ORDER BY reported DESC) AS `名次`, unit AS `机构`,"
-                " reported AS `总报送量`, compliance_rate AS `合规率`,"
-                " timeliness_rate AS `及时率`"
-                " FROM rolling_units(as_of = toDate($__toTime, 'Asia/Shanghai'))"
+                " reported AS `总报送量`, "
+                + ", ".join(f"{kind}_rate AS `{kind.zh}`" for kind in RateKind)
+                + " FROM rolling_units(as_of = toDate($__toTime, 'Asia/Shanghai'))"
                 " WHERE period = 'month' AND unit IN (${unit:singlequote})"
                 " ORDER BY reported DESC, unit",
             )
@@ -277,8 +277,7 @@ def _cells() -> table.Panel:
             ("unit", "category"),
             {
                 "报送量": f"{_month('reported', CHOSEN)} > 0",
-                "合规率": _rate("compliance"),
-                "及时率": _rate("timeliness"),
+                **{kind.zh: _rate(kind) for kind in RateKind},
             },
         ).override_by_name("类别", _shown_as(CATEGORIES))
     )
@@ -336,12 +335,12 @@ def _volumes() -> timeseries.Panel:
     )
 
 
-def _trend(rate: str, name: str) -> timeseries.Panel:
-    part, whole = _PARTS[rate]
+def _trend(kind: RateKind) -> timeseries.Panel:
+    part, whole = (f"sum({count})" for count in (kind.part, kind.whole))
     categories = ", ".join(f"'{each.value}'" for each in DOUBLE_PUBLICITY)
     return (
         timeseries.Panel()
-        .title(f"双公示{name}：按首次收到之日")
+        .title(f"双公示{kind.zh}：按首次收到之日")
         .datasource(CLICKHOUSE)
         .span(8)
         .height(10)
@@ -349,10 +348,10 @@ def _trend(rate: str, name: str) -> timeseries.Panel:
             _sql(
                 "A",
                 f"SELECT toDateTime(day, 'Asia/Shanghai') AS time, {SQL_CATEGORY} AS `类别`,"
-                f" 100 * sum({part}) / sum({whole}) AS `{name}`"
+                f" {rate_sql(part, whole)} AS `{kind.zh}`"
                 f" FROM tallies_daily WHERE {SQL_DAYS} AND {SQL_CHOSEN}"
                 f" AND category IN ({categories})"
-                f" GROUP BY time, category HAVING sum({whole}) > 0 ORDER BY time",
+                f" GROUP BY time, category HAVING {whole} > 0 ORDER BY time",
                 series=True,
             )
         )
@@ -365,9 +364,6 @@ def _trend(rate: str, name: str) -> timeseries.Panel:
 
 # --- what panels are made of ----------------------------------------------------------------
 
-_PARTS: Final = {"compliance": ("compliant", "reported"), "timeliness": ("timely", "compliant")}
-"""What each rate divides (DESIGN section 4)."""
-
 
 def _month(count: str, chosen: str) -> str:
     return f"unit_category:xinshao_{count}_records:month{{{chosen}}}"
@@ -377,15 +373,14 @@ def _pending(chosen: str, due: str = ".+") -> str:
     return f'unit_category:xinshao_pending_records:now{{{chosen},due=~"{due}"}}'
 
 
-def _rate(rate: str, chosen: str = CHOSEN) -> str:
+def _rate(kind: RateKind, chosen: str = CHOSEN) -> str:
     """A rate of each unit and category, month to date, in percent."""
-    return f"unit_category:xinshao_{rate}:percent{{{chosen}}}"
+    return f"unit_category:xinshao_{kind}:percent{{{chosen}}}"
 
 
-def _of_all(rate: str) -> str:
-    """The same of all together; none where there is no denominator."""
-    part, whole = (f"sum({_month(count, TOTAL)})" for count in _PARTS[rate])
-    return f"100 * {part} / ({whole} > 0)"
+def _of_all(kind: RateKind) -> str:
+    """The same of all together."""
+    return rate_promql(*(f"sum({_month(count, TOTAL)})" for count in (kind.part, kind.whole)))
 
 
 def _now(ref: str, expression: str) -> prometheus.Dataquery:

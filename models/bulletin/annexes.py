@@ -5,7 +5,8 @@ from typing import Final
 
 from models.bulletin.document import Change, Discrepancy, Heading, Standing, Table, Value
 from models.bulletin.figures import Activity, Figures, Revision
-from models.bulletin.rankings import Measure, standings
+from models.bulletin.rankings import standings
+from models.rates import RateKind
 from models.registry import Unit
 from models.tally import NOTHING, Tally
 from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category
@@ -14,8 +15,11 @@ _LONG: Final = 1.3
 _NAME: Final = 2.4
 
 
+_NUMBER_AND_RATES: Final = (Heading("数量"), *(Heading(kind.zh) for kind in RateKind))
+
+
 def _rated(category: Category) -> Heading:
-    return Heading(category.zh, (Heading("数量"), Heading("合规率"), Heading("及时率")))
+    return Heading(category.zh, _NUMBER_AND_RATES)
 
 
 HEADINGS: Final = (
@@ -71,7 +75,7 @@ def units_table(title: str, figures: Figures, units: Iterable[Unit], *, silent: 
 def _counts(figures: Figures, unit: str) -> Iterator[Value]:
     for category in DOUBLE_PUBLICITY:
         tally = figures.of(unit, category)
-        yield from (tally.reported or None, tally.compliance_rate, tally.timeliness_rate)
+        yield from (tally.reported or None, *(kind.of(tally) for kind in RateKind))
     for category in PLAIN:
         yield figures.of(unit, category).reported or None
 
@@ -116,8 +120,7 @@ def changes_table(title: str, changes: Iterable[Change]) -> Table:
         Heading("报送机构", width=_NAME),
         Heading("类别", width=_LONG),
         Heading("数量", (Heading("本月"), Heading("上月"))),
-        _now_and_before("合规率"),
-        _now_and_before("及时率"),
+        *(_now_and_before(kind.zh) for kind in RateKind),
     )
     rows = tuple(
         (
@@ -153,7 +156,7 @@ def changes(figures: Figures, previous: Figures, units: Sequence[Unit]) -> Itera
         for kind in dict.fromkeys(unit.kind for unit in units):
             names = [unit.id for unit in units if unit.kind is kind]
             now, before = (
-                {measure: standings(each, names, category, measure) for measure in Measure}
+                {kind: standings(each, names, category, kind) for kind in RateKind}
                 for each in (figures, previous)
             )
             for unit in names:
@@ -163,7 +166,7 @@ def changes(figures: Figures, previous: Figures, units: Sequence[Unit]) -> Itera
                 )
                 if any(reported):
                     compliance, timeliness = (
-                        (now[measure].get(unit), before[measure].get(unit)) for measure in Measure
+                        (now[kind].get(unit), before[kind].get(unit)) for kind in RateKind
                     )
                     yield Change(unit, kind, category, reported, compliance, timeliness)
 
@@ -174,10 +177,7 @@ def revisions_table(title: str, revisions: Iterable[Revision]) -> Table:
         Heading("月份"),
         Heading("报送机构", width=_NAME),
         Heading("类别", width=_LONG),
-        *(
-            Heading(word, (Heading("数量"), Heading("合规率"), Heading("及时率")))
-            for word in ("已公布", "修订后")
-        ),
+        *(Heading(word, _NUMBER_AND_RATES) for word in ("已公布", "修订后")),
     )
     rows = tuple(
         (
@@ -195,7 +195,7 @@ def revisions_table(title: str, revisions: Iterable[Revision]) -> Table:
 def _three(tally: Tally) -> tuple[Value, ...]:
     if tally.reported == NOTHING.reported:
         return 0, None, None
-    return tally.reported, tally.compliance_rate, tally.timeliness_rate
+    return tally.reported, *(kind.of(tally) for kind in RateKind)
 
 
 def comparison_table(title: str, discrepancies: Iterable[Discrepancy]) -> Table:

@@ -12,7 +12,8 @@ from typing import Final
 from models.bulletin.document import Bulletin, Section, Value, shown
 from models.bulletin.figures import Edition, Figures
 from models.bulletin.rankings import in_ten_thousands, in_text
-from models.tally import NOTHING, Duty, Tally, rate
+from models.rates import RateKind, rate
+from models.tally import NOTHING, Duty, Tally
 from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category, UnitKind
 
 
@@ -111,12 +112,12 @@ class _Annexes:
         }
         return {unit: count for unit, count in sums.items() if count}
 
-    def rates(self, category: str, measure: str, kind: UnitKind) -> dict[str, Decimal]:
+    def rates(self, category: str, rate: str, kind: UnitKind) -> dict[str, Decimal]:
         """The rates of the units of the kind, named as in the text."""
         return {
-            in_text(unit): rate
+            in_text(unit): percent
             for unit, row in self._rows[kind].items()
-            if isinstance(rate := row[category, measure], Decimal)
+            if isinstance(percent := row[category, rate], Decimal)
         }
 
     def tally(self, categories: Iterable[Category]) -> Tally:
@@ -147,13 +148,9 @@ class _Annexes:
                     found.add((unit, category))
                     yield from self._differences(unit, category, row[path], tally.reported or None)
                     if category in DOUBLE_PUBLICITY:
-                        for word, rate in (
-                            ("合规率", tally.compliance_rate),
-                            ("及时率", tally.timeliness_rate),
-                        ):
-                            yield from self._differences(
-                                unit, category, row[category.zh, word], rate
-                            )
+                        for kind in RateKind:
+                            printed = row[category.zh, kind.zh]
+                            yield from self._differences(unit, category, printed, kind.of(tally))
         for unit, category in self._cells:
             if category in _COLUMNS and (unit, category) not in found:
                 yield f"附件：没有列出{unit}的{category.zh}"
@@ -171,7 +168,10 @@ def _count(value: Value) -> int:
 # --- the text -------------------------------------------------------------------------------
 
 _NOUN: Final = f"(?P<noun>{'|'.join(_NOUNS)})"
-_SUBJECT: Final = "(?P<category>行政许可|行政处罚)信息(?P<measure>合规率|及时率)"
+_SUBJECT: Final = (
+    f"(?P<category>{'|'.join(category.zh for category in DOUBLE_PUBLICITY)})信息"
+    f"(?P<rate>{'|'.join(kind.zh for kind in RateKind)})"
+)
 _DIGITS: Final = re.compile(r"\d")
 _MONTH: Final = re.compile(r"^(截至)?\d+月份，")
 
@@ -202,14 +202,15 @@ def _headline(found: re.Match[str], annexes: _Annexes, _section: Section) -> Ite
     tally = annexes.tally(DOUBLE_PUBLICITY)
     if found["compliant"] != in_ten_thousands(tally.compliant):
         yield f"统计为合规{tally.compliant}条"
-    for word, percent in (("合规率", tally.compliance_rate), ("及时率", tally.timeliness_rate)):
-        if (found[word] or "") != shown(percent):
-            yield f"统计的{word}为{shown(percent)}"
+    for kind in RateKind:
+        percent = shown(kind.of(tally))
+        if (found[kind.zh] or "") != percent:
+            yield f"统计的{kind.zh}为{percent}"
 
 
 def _all_of_them(found: re.Match[str], annexes: _Annexes, _section: Section) -> Iterator[str]:
     kind = _KINDS.get(found["who"], UnitKind.DEPARTMENT)
-    rates = annexes.rates(found["category"], found["measure"], kind)
+    rates = annexes.rates(found["category"], found["rate"], kind)
     if not rates:
         yield "附件中没有这项比率"
         return
@@ -225,7 +226,7 @@ _TENTH: Final = Decimal("0.1")
 
 def _list(found: re.Match[str], annexes: _Annexes, _section: Section) -> Iterator[str]:
     kind = UnitKind.DEPARTMENT if found["who"] else UnitKind.DISTRICT
-    rates = annexes.rates(found["category"], found["measure"], kind)
+    rates = annexes.rates(found["category"], found["rate"], kind)
     listed: list[str] = []
     for item in found["list"].split("、"):
         rated = _RATED.fullmatch(item)

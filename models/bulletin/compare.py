@@ -5,6 +5,7 @@ from typing import Final
 
 from models.bulletin.document import Cell, Discrepancy, Value
 from models.bulletin.figures import PrintedCell
+from models.rates import RateKind
 from models.tally import NOTHING, Duty
 from models.words import DOUBLE_PUBLICITY
 
@@ -27,7 +28,10 @@ def discrepancies(cells: Iterable[Cell], printed: Iterable[PrintedCell]) -> Iter
         if duty.category in DOUBLE_PUBLICITY:
             compliance = (cell.compliance_rate, tally.compliance_rate, cell.compliance_fault)
             timeliness = (cell.timeliness_rate, tally.timeliness_rate, cell.timeliness_fault)
-            items += [("合规率", *compliance), ("及时率", *timeliness)]
+            items += [
+                (RateKind.COMPLIANCE.zh, *compliance),
+                (RateKind.TIMELINESS.zh, *timeliness),
+            ]
         for item, said, found, fault in items:
             if said != found:
                 yield Discrepancy(*duty, item, said, found, fault or UNKNOWN)

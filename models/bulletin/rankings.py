@@ -6,39 +6,22 @@ in the office's words).
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_CEILING, Decimal
-from enum import Enum
 from itertools import takewhile
 from typing import Final, NamedTuple
 
 from models.bulletin.document import Section, Standing, shown
 from models.bulletin.figures import Figures
 from models.bulletin.rules import FULL, Lists, Rankings
+from models.rates import RateKind, rate
 from models.registry import Unit
-from models.tally import NOTHING, Tally, rate
+from models.tally import NOTHING
 from models.words import DOUBLE_PUBLICITY, Category, UnitKind
 
 TEN_THOUSAND: Final = 10_000
 
 
-class Measure(Enum):
-    """The two rates, with the word for each and for what it measures."""
-
-    COMPLIANCE = ("合规率", "合规性")
-    TIMELINESS = ("及时率", "及时性")
-
-    def __init__(self, word: str, quality: str) -> None:
-        self.word = word
-        self.quality = quality
-
-    def of(self, tally: Tally) -> Decimal | None:
-        """The rate."""
-        return tally.compliance_rate if self is Measure.COMPLIANCE else tally.timeliness_rate
-
-    @property
-    def other(self) -> "Measure":
-        """The other rate."""
-        return Measure.TIMELINESS if self is Measure.COMPLIANCE else Measure.COMPLIANCE
-
+_QUALITY: Final = {RateKind.COMPLIANCE: "合规性", RateKind.TIMELINESS: "及时性"}
+"""What each rate measures, as the text calls it."""
 
 ALL_OF: Final = {UnitKind.DISTRICT: "各区", UnitKind.DEPARTMENT: "市直单位"}
 """The units of a kind, as the text calls them."""
@@ -69,19 +52,20 @@ class Group:
         units: Iterable[Unit],
         kind: UnitKind,
         category: Category,
-        measure: Measure,
+        ranked: RateKind,
         rankings: Rankings,
     ) -> None:
         self._kind = kind
-        self._subject = f"{category.zh}信息{measure.word}"
+        self._subject = f"{category.zh}信息{ranked.zh}"
         self._lists: Lists = rankings.of(kind)
         self._ties = rankings.ties
+        (other,) = (kind for kind in RateKind if kind is not ranked)
         rated = []
         for position, unit in enumerate(unit for unit in units if unit.kind is kind):
             tally = figures.of(unit.id, category)
-            percent = measure.of(tally)
+            percent = ranked.of(tally)
             if percent is not None:
-                beside = measure.other.of(tally)
+                beside = other.of(tally)
                 precedence = _place(unit.id, rankings.precedence), position
                 rated.append((Rated(unit.id, percent), beside or Decimal(0), precedence))
         self._best_first = [
@@ -157,10 +141,10 @@ def _tenth_below(percent: Decimal) -> Decimal:
 
 
 def standings(
-    figures: Figures, units: Iterable[str], category: Category, measure: Measure
+    figures: Figures, units: Iterable[str], category: Category, kind: RateKind
 ) -> dict[str, Standing]:
     """Rate and rank of each of the units that has a rate; equal rates have equal rank."""
-    rates = {unit: measure.of(figures.of(unit, category)) for unit in units}
+    rates = {unit: kind.of(figures.of(unit, category)) for unit in units}
     known = {unit: percent for unit, percent in rates.items() if percent is not None}
     ordered = sorted(known.values(), reverse=True)
     return {unit: Standing(percent, ordered.index(percent) + 1) for unit, percent in known.items()}
@@ -190,16 +174,11 @@ def _headline(figures: Figures, units: Iterable[Unit]) -> str:
     if not total.reported:
         return f"{month}均未报送“双公示”信息。"
     rates = "，".join(
-        f"{word}{shown(percent)}"
-        for word, percent in (
-            ("数据合规率", total.compliance_rate),
-            ("及时率", total.timeliness_rate),
-        )
-        if percent is not None
+        f"{kind.zh}{shown(percent)}" for kind in RateKind if (percent := kind.of(total)) is not None
     )
     return (
         f"{month}报送“双公示”信息总量{in_ten_thousands(total.reported)}条，"
-        f"清洗入库{in_ten_thousands(total.compliant)}条，{rates}。"
+        f"清洗入库{in_ten_thousands(total.compliant)}条，数据{rates}。"
     )
 
 
@@ -214,17 +193,17 @@ def in_ten_thousands(count: int) -> str:
 def _rankings(
     figures: Figures, units: Sequence[Unit], category: Category, rankings: Rankings
 ) -> Iterator[Section]:
-    def groups(measure: Measure) -> list[Group]:
-        return [Group(figures, units, kind, category, measure, rankings) for kind in UnitKind]
+    def groups(ranked: RateKind) -> list[Group]:
+        return [Group(figures, units, kind, category, ranked, rankings) for kind in UnitKind]
 
     number = 0
     for good in (True, False):
-        for measure in Measure:
-            paragraphs = tuple(_best(groups(measure)) if good else _worst(groups(measure)))
+        for ranked in RateKind:
+            paragraphs = tuple(_best(groups(ranked)) if good else _worst(groups(ranked)))
             if paragraphs:
                 number += 1
                 how = "较好" if good else "较差"
-                heading = f"{number}.{category.zh}信息报送{measure.quality}{how}的单位"
+                heading = f"{number}.{category.zh}信息报送{_QUALITY[ranked]}{how}的单位"
                 yield Section(heading, paragraphs)
 
 

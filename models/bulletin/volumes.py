@@ -7,8 +7,8 @@ from models.bulletin.document import Section
 from models.bulletin.figures import Figures
 from models.bulletin.rankings import ALL_OF, in_text
 from models.bulletin.rules import VolumeForm, VolumeForms, Volumes
+from models.rates import rate
 from models.registry import Unit
-from models.tally import rate
 from models.words import FIVE_KINDS, Category, UnitKind
 
 

@@ -21,8 +21,6 @@ MOVE_BAR_EVERY: Final = 2000
 LISTED: Final = 5
 """Deviations that are told one by one; of the others the number is told."""
 
-_RATES: Final = {"compliance_rate": "合规率", "timeliness_rate": "及时率"}
-
 
 def simulate(
     month: Annotated[str, typer.Argument(metavar="MONTH", help="已公布通报的月份，如 2022-06")],
@@ -74,7 +72,7 @@ def _tell(plan: "Plan", screen: Terminal) -> None:
     for deviation in deviations[:LISTED]:
         cell = deviation.cell
         screen.print(
-            f"{cell.unit} {cell.category.zh} {_RATES[deviation.kind]}：生成 {deviation.planned}%，"
+            f"{cell.unit} {cell.category.zh} {deviation.kind.zh}：生成 {deviation.planned}%，"
             f"公布 {deviation.published}%，相差 {deviation.points} 个百分点",
             soft_wrap=True,
         )

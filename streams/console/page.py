@@ -8,6 +8,7 @@ from typing import Final
 from faust import App, web
 
 from models.month import Month
+from models.rates import RateKind
 from models.tally import NOTHING, Duty, Tally
 from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category
 from streams.clock import Clock
@@ -56,7 +57,7 @@ def render(tallies: dict[Duty, Tally], clock: Clock) -> str:
     ordered = sorted(units.items(), key=lambda item: (-_total(item[1]), item[0]))
     heads = ["报送机构", "总报送量"]
     for category in DOUBLE_PUBLICITY:
-        heads += [category.zh, "合规率", "及时率", "待补正"]
+        heads += [category.zh, *(kind.zh for kind in RateKind), "待补正"]
     heads += ["五类", *(category.zh for category in _BESIDE)]
     rows = "".join(_row(unit, by_category) for unit, by_category in ordered)
     return (
@@ -73,7 +74,7 @@ def _row(unit: str, by_category: dict[Category, Tally]) -> str:
     cells = [escape(unit), _number(_total(by_category))]
     for category in DOUBLE_PUBLICITY:
         tally = by_category.get(category, NOTHING)
-        rates = map(_rate, (tally.compliance_rate, tally.timeliness_rate))
+        rates = (_rate(kind.of(tally)) for kind in RateKind)
         cells += [_number(tally.reported), *rates, _number(tally.pending)]
     cells.append(_number(_sum(by_category, FIVE_KINDS)))
     cells.extend(_number(_sum(by_category, (category,))) for category in _BESIDE)

@@ -7,11 +7,10 @@ what is printed, the plan takes the nearest and says so: the fault is the table'
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from enum import StrEnum
 from typing import Final, NamedTuple, Self
 
 from models.month import Month
-from models.tally import rate
+from models.rates import RateKind, rate
 from models.words import IN_TOTAL, Category
 from streams.published import PublishedCell, published_month
 
@@ -22,13 +21,6 @@ UNLISTED_AS: Final = {"硚口区": Category.CONFIRMATION, "市交通运输局": 
 """Where the records go whose column the published table lost (DESIGN section 8)."""
 
 _CATEGORY_OF: Final = {category.zh: category for category in Category}
-
-
-class RateKind(StrEnum):
-    """Which of the two published rates."""
-
-    COMPLIANCE = "compliance_rate"
-    TIMELINESS = "timeliness_rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +45,12 @@ class PlannedCell:
     @property
     def compliance_rate(self) -> Decimal | None:
         """The rate that the planned counts give."""
-        return rate(self.compliant, self.reported)
+        return RateKind.COMPLIANCE.of(self)
 
     @property
     def timeliness_rate(self) -> Decimal | None:
         """The rate that the planned counts give; None where nothing is compliant."""
-        return rate(self.timely, self.compliant)
+        return RateKind.TIMELINESS.of(self)
 
     @property
     def fault(self) -> str | None:
@@ -144,10 +136,10 @@ def _planned(published: list[PublishedCell]) -> Iterator[PlannedCell]:
                 inferred = cell.note
         compliant = _Fit(cell.count)
         if cell.compliance_rate is not None:
-            compliant = _fit("合规率", cell.compliance_rate, cell.count)
+            compliant = _fit(RateKind.COMPLIANCE.zh, cell.compliance_rate, cell.count)
         timely = _Fit(compliant.part)
         if cell.timeliness_rate is not None:
-            timely = _fit("及时率", cell.timeliness_rate, compliant.part)
+            timely = _fit(RateKind.TIMELINESS.zh, cell.timeliness_rate, compliant.part)
             if not compliant.possible:
                 fault = (
                     f"及时率{cell.timeliness_rate}%无法核实：合规率不能确定合规条数，"

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.bulletin import Figures
 from models.bulletin.document import Standing as Ranked
-from models.bulletin.rankings import Measure, standings
+from models.bulletin.rankings import standings
 from models.calendar import Calendar
 from models.month import Month
+from models.rates import RateKind
 from models.registry import Limits, Registry
 from models.rules import Severity
 from models.tally import NOTHING, Duty, Tally
@@ -376,17 +377,18 @@ class Standing:
 
     def _category(self, unit: str, category: Category, tally: Tally) -> CategorySummary:
         held_to = self._registry.thresholds_for(unit, category)
-        compliance, timeliness = (
-            (held_to.compliance, held_to.timeliness) if held_to else (None,) * 2
-        )
         enough = held_to is not None and tally.reported >= held_to.min_count
+        compliance, timeliness = (
+            _rate(kind.of(tally), held_to.limits(kind) if held_to else None, enough=enough)
+            for kind in RateKind
+        )
         return CategorySummary(
             category=category,
             name=category.zh,
             **tally._asdict(),
             pending=tally.pending,
-            compliance=_rate(tally.compliance_rate, compliance, enough=enough),
-            timeliness=_rate(tally.timeliness_rate, timeliness, enough=enough),
+            compliance=compliance,
+            timeliness=timeliness,
         )
 
     def _pending(
@@ -428,8 +430,8 @@ class Standing:
 
     def _group(self, figures: Figures, kind: UnitKind, category: Category) -> RankedGroup:
         units = [unit.id for unit in self._registry.units if unit.kind is kind]
-        compliance = standings(figures, units, category, Measure.COMPLIANCE)
-        timeliness = standings(figures, units, category, Measure.TIMELINESS)
+        compliance = standings(figures, units, category, RateKind.COMPLIANCE)
+        timeliness = standings(figures, units, category, RateKind.TIMELINESS)
         return RankedGroup(
             kind=kind,
             category=category,

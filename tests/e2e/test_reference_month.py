@@ -8,7 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from models.month import Month
-from models.tally import NOTHING, Duty, Tally, rate
+from models.rates import rate
+from models.tally import NOTHING, Duty, Tally
 from models.words import Category
 from streams.demo.simulate import Plan
 from streams.demo.tansu import free_port

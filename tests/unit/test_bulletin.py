@@ -38,8 +38,9 @@ from models.bulletin import (
 from models.bulletin.check import contradictions
 from models.bulletin.document import Section, Standing, Table, Value, shown
 from models.month import Month
+from models.rates import rate
 from models.registry import Registry, RegistryError
-from models.tally import Duty, Tally, rate
+from models.tally import Duty, Tally
 from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, Category, UnitKind
 from streams.bulletin import RENDERINGS, AlreadyFrozenError, edition_of, load_rules, printed
 from streams.bulletin.detail import HEADINGS, write_details

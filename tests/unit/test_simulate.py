@@ -17,6 +17,7 @@ import streams.published.plan as plan_module
 from models.docnumber import parse_document_number
 from models.judging import identify, judge
 from models.month import Month
+from models.rates import RateKind
 from models.records import SCHEMAS
 from models.registry import DEFAULT_WINDOW
 from models.rules import NATURAL_PERSON, RESIDENT_ID
@@ -29,7 +30,7 @@ from streams.demo.simulate.rhythm import Rhythm
 from streams.demo.simulate.slips import AMENDMENTS, SLIPS
 from streams.demo.simulate.subjects import POPULATION, Issuer, subject
 from streams.published import PublishedCell, published_month
-from streams.published.plan import TOTAL, RateKind
+from streams.published.plan import TOTAL
 from streams.registry import load_calendar, load_registry
 
 MONTH = Month(2022, 6)

@@ -1,16 +1,13 @@
-"""Tallies: a commutative group, a fold that can move, and rates."""
+"""Tallies: a commutative group, and a fold that can move."""
 
 from datetime import date
-from decimal import Decimal
-from fractions import Fraction
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.submission import Position
-from models.tally import NOTHING, Bucket, Duty, Tallies, Tally, rate
+from models.tally import NOTHING, Bucket, Duty, Tallies, Tally
 from models.verdict import RecordState
 from models.words import Category
 
@@ -110,29 +107,3 @@ def test_pending_counts_by_deadline() -> None:
     fold.move(state, state._replace(compliant=True, timely=True, corrections=1))
     assert fold.pending(duty) == {}
     assert fold[bucket] == Tally(reported=1, compliant=1, timely=1, corrections=1)
-
-
-@pytest.mark.parametrize(
-    ("part", "whole", "percent"),
-    [
-        (0, 0, None),
-        (0, 5, "0.00"),
-        (74, 109, "67.89"),
-        (47, 57, "82.46"),
-        (40, 47, "85.11"),
-        (1, 8, "12.50"),
-        (1, 32, "3.13"),
-        (10, 10, "100.00"),
-    ],
-)
-def test_rates_of_the_published_month(part: int, whole: int, percent: str | None) -> None:
-    expected = None if percent is None else Decimal(percent)
-    assert rate(part, whole) == expected
-
-
-@given(st.integers(0, 10**7), st.integers(1, 10**7))
-def test_a_rate_is_the_nearest_of_two_decimals_half_up(part: int, whole: int) -> None:
-    found = rate(part, whole)
-    assert found is not None
-    error = Fraction(100 * part, whole) - Fraction(found)
-    assert -Fraction(1, 200) <= error < Fraction(1, 200)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from models.rates import RateKind, rate_promql
 from models.registry import Limits, Platform, Registry, Threshold
 from models.words import Category
 from streams.watch.alerts.yaml import as_yaml
@@ -115,12 +116,8 @@ def _figures() -> Iterator[Rule]:
             _month(count),
             _told(f'xinshao_unit_{count}_records{{window="month"}}', "unit, category"),
         )
-    # Percent, two decimals, half up, as published; nothing where nothing could be counted.
-    for rate in (_COMPLIANCE, _TIMELINESS):
-        of, among = _month(rate.part), _month(rate.whole)
-        yield _record(
-            _percent(rate), f"floor((20000 * {of} + {among}) / (2 * ({among} > 0))) / 100"
-        )
+    for kind in RateKind:
+        yield _record(_percent(kind), rate_promql(_month(kind.part), _month(kind.whole)))
     yield _record(
         "unit_category:xinshao_pending_records:now",
         _told("xinshao_unit_pending_records", "unit, category, due"),
@@ -161,8 +158,8 @@ def _month(count: str) -> str:
     return f"unit_category:xinshao_{count}_records:month"
 
 
-def _percent(rate: "_Rate") -> str:
-    return f"unit_category:xinshao_{rate.name}:percent"
+def _percent(kind: RateKind) -> str:
+    return f"unit_category:xinshao_{kind}:percent"
 
 
 def _held(figure: str, timing: Timing) -> str:
@@ -225,38 +222,39 @@ def _unit(name: str, expr: str, lasting: str, category_name: str = "", **annotat
     return _alert(name, expr, lasting, labels, **annotations)
 
 
-class _Rate(NamedTuple):
-    alert: str
+class _LowRate(NamedTuple):
+    """The alert of a rate; what its text calls the two counts, and says that is to be done."""
+
     name: str
-    zh: str
-    part: str
     part_zh: str
-    whole: str
     whole_zh: str
     action: str
 
 
-_COMPLIANCE: Final = _Rate(
-    *("UnitComplianceLow", "compliance", "合规率", "compliant", "合规", "reported", "报送"),
-    action="请在待补正清单中逐条更正不合规的信息；更正后合规率随即回升。",
-)
-_TIMELINESS: Final = _Rate(
-    *("UnitTimelinessLow", "timeliness", "及时率", "timely", "及时", "compliant", "合规"),
-    action="请先报送期限将至的信息，并检查从作出决定到报送的各环节；"
-    "期限为作出决定之日起14个工作日（另有规定的从其规定）。",
-)
+_LOW_RATES: Final = {
+    RateKind.COMPLIANCE: _LowRate(
+        *("UnitComplianceLow", "合规", "报送"),
+        action="请在待补正清单中逐条更正不合规的信息；更正后合规率随即回升。",
+    ),
+    RateKind.TIMELINESS: _LowRate(
+        *("UnitTimelinessLow", "及时", "合规"),
+        action="请先报送期限将至的信息，并检查从作出决定到报送的各环节；"
+        "期限为作出决定之日起14个工作日（另有规定的从其规定）。",
+    ),
+}
 
 
 def _rates(registry: Registry, threshold: Threshold, timing: Timing) -> Iterator[Rule]:
-    for rate, limits in ((_COMPLIANCE, threshold.compliance), (_TIMELINESS, threshold.timeliness)):
+    for kind in RateKind:
+        limits = threshold.limits(kind)
         if limits is not None:
-            yield from _rate(registry, threshold, rate, limits, timing)
+            yield from _rate(registry, threshold, kind, limits, timing)
 
 
 def _rate(
-    registry: Registry, threshold: Threshold, rate: _Rate, limits: Limits, timing: Timing
+    registry: Registry, threshold: Threshold, kind: RateKind, limits: Limits, timing: Timing
 ) -> Iterator[Rule]:
-    category = threshold.category
+    low, category = _LOW_RATES[kind], threshold.category
     of = f'category="{category.value}"'
     if threshold.unit is not None:
         of += f",unit={_quoted(threshold.unit)}"
@@ -265,23 +263,23 @@ def _rate(
             if other.category is category and other.unit is not None:
                 of += f",unit!={_quoted(other.unit)}"
     percent, reported = (
-        _held(f"{figure}{{{of}}}", timing) for figure in (_percent(rate), _month("reported"))
+        _held(f"{figure}{{{of}}}", timing) for figure in (_percent(kind), _month("reported"))
     )
-    part, whole = (_counted(_month(each), timing) for each in (rate.part, rate.whole))
+    part, whole = (_counted(_month(each), timing) for each in (kind.part, kind.whole))
     for severity, line, limit in (
         ("warning", "预警线", limits.warning),
         ("critical", "严重线", limits.critical),
     ):
         yield _alert(
-            rate.alert,
+            low.name,
             f"{percent} < {limit}\nand on (unit, category) {reported} >= {threshold.min_count}",
             threshold.for_,
             {"severity": severity, "scope": "unit", "category_name": category.zh},
-            summary=f"{{{{ $labels.unit }}}}{category.zh}本月{rate.zh}"
+            summary=f"{{{{ $labels.unit }}}}{category.zh}本月{kind.zh}"
             f'{{{{ printf "%.2f" $value }}}}%，低于{line}{limit}%'
-            f"（{rate.whole_zh}{whole}条，其中{rate.part_zh}{part}条）",
-            action=rate.action,
-            description=f"{rate.name.capitalize()} of the month to date is below {limit} percent"
+            f"（{low.whole_zh}{whole}条，其中{low.part_zh}{part}条）",
+            action=low.action,
+            description=f"{kind.capitalize()} of the month to date is below {limit} percent"
             f" ({severity}).",
         )
 

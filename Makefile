@@ -4,32 +4,36 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock clean
 
-demo: $(READY)
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY) ## June 2022 through the embedded stack; DEMO_FLAGS="--scale 0.05" is quick
 	$(BIN)/xinshao demo $(DEMO_FLAGS)
 
-test: $(READY) lint
+test: $(READY) lint ## lint and every test there is; PYTEST_FLAGS="-k NAME" chooses
 	$(BIN)/pytest tests/unit -n auto $(PYTEST_FLAGS)
 	$(BIN)/pytest tests/stream tests/chaos tests/e2e -n 3 $(PYTEST_FLAGS)
 
-lint: $(READY)
+lint: $(READY) ## style, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-format: $(READY)
+format: $(READY) ## put the code into the one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)
+bench: $(READY) ## measure speed, as docs/benchmarks.md tells it
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.gateway
 
 # The lock file names every package with its hashes, for every supported Python and platform.
-lock:
+lock: ## write requirements.lock after a change of dependencies (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header --extra dev pyproject.toml -o requirements.lock
 
@@ -42,5 +46,5 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $(READY)
 
-clean:
+clean: ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache

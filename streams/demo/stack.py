@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from models.registry import Platform, Via
 from models.words import SHANGHAI, UnitKind
@@ -15,15 +15,12 @@ from streams.intake.keys import issue
 from streams.log.writer import LogWriter
 from streams.registry import load_registry
 from streams.settings import Settings, load_settings
-from streams.store.client import CHDB, Store
+from streams.store.client import CHDB, CHDB_FOLDER, Store
 from streams.upkeep.restore import recover
 from streams.worker import Worker, working
 
 SESSION_TIMEOUT = 4.0
 """Seconds. Tansu holds every join for half of it, and one machine needs no patience."""
-
-STORE: Final = "clickhouse"
-"""The folder of the store, in the folder of everything."""
 
 
 @asynccontextmanager
@@ -55,14 +52,14 @@ async def embedded(
             session_timeout=SESSION_TIMEOUT,
             data=data / "worker",
             clock="data",
-            clickhouse=f"{CHDB}{data / STORE}",
+            clickhouse=f"{CHDB}{data / CHDB_FOLDER}",
             **({} if port is None else {"port": port}),
         )
         shutil.rmtree(settings.data / "state", ignore_errors=True)
         if keep:
             await _recover(settings)
         else:
-            shutil.rmtree(data / STORE, ignore_errors=True)
+            shutil.rmtree(data / CHDB_FOLDER, ignore_errors=True)
         async with working(settings) as worker:
             try:
                 yield worker, settings

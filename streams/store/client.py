@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 CHDB: Final = "chdb:"
 """What the address of an embedded store begins with; its folder follows."""
 
+CHDB_FOLDER: Final = "clickhouse"
+"""What that folder is called in the data folder of the embedded stack."""
+
 MIGRATIONS: Final = DEPLOY / "clickhouse"
 
 _CONNECT_TIMEOUT: Final = 5

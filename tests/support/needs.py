@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -14,8 +15,12 @@ def lacking(*programs: str) -> str | None:
 
 def require(*programs: str) -> None:
     """Go on only where all of these programs are installed."""
-    reason = lacking(*programs)
-    if reason and os.environ.get("CI") == "true":
+    if reason := lacking(*programs):
+        cannot(reason)
+
+
+def cannot(reason: str) -> NoReturn:
+    """Go no further: this machine lacks something."""
+    if os.environ.get("CI") == "true":
         pytest.fail(reason)
-    elif reason:
-        pytest.skip(reason)
+    pytest.skip(reason)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from deploy.grafana.generate import ALERTS, FOLDER, dashboards
+from streams import __version__
 from streams.registry import load_registry
 from streams.settings import DEPLOY, Settings
 from tests.support.needs import require
@@ -74,6 +75,10 @@ def test_every_image_is_of_one_version() -> None:
     for file in DOCKERFILES:
         images += re.findall(r"^FROM (\S+)", file.read_text("utf-8"), re.MULTILINE)
     assert [each for each in images if not re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+\S*", each)] == []
+
+
+def test_the_image_is_of_the_programs_version() -> None:
+    assert {SERVICES[own]["image"] for own in OWN} == {f"xinshao:{__version__}"}
 
 
 def test_the_program_knows_every_name_and_listens_on_every_port() -> None:

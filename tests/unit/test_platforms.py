@@ -7,9 +7,8 @@ import orjson
 import pytest
 
 from streams.cli import run
-from streams.demo.stack import STORE
 from streams.settings import Settings
-from streams.store.client import CHDB, Store
+from streams.store.client import CHDB, CHDB_FOLDER, Store
 
 
 def seen(platform: str, partition: int, at: datetime) -> bytes:
@@ -18,7 +17,7 @@ def seen(platform: str, partition: int, at: datetime) -> bytes:
 
 
 def test_the_register_of_a_month(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with Store.open(Settings(clickhouse=f"{CHDB}{tmp_path / STORE}")) as store:
+    with Store.open(Settings(clickhouse=f"{CHDB}{tmp_path / CHDB_FOLDER}")) as store:
         store.insert(
             "platforms",
             [

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import holidays
 from chinese_calendar import constants as notices
 
+from models.errors import InputError
 from models.yaml_lines import YamlFault, YamlList, YamlMap, YamlValue, parse_yaml
 
 FIRST_YEAR: Final = 1900
@@ -30,7 +31,7 @@ LAST_YEAR: Final = LAST_KNOWN_YEAR + 10
 _SATURDAY: Final = 5
 
 
-class OutsideCalendar(ValueError):
+class OutsideCalendar(InputError):
     """A day, or the end of a window, that the calendar does not cover."""
 
 
@@ -141,10 +142,10 @@ class Calendar:
 
         Raises:
             OutsideCalendar: The calendar does not cover the decision or the deadline.
-            ValueError: `working_days` is less than 1.
+            InputError: `working_days` is less than 1.
         """
         if working_days < 1:
-            raise ValueError(f"报送期限至少为1个工作日，不能是{working_days}个")
+            raise InputError(f"报送期限至少为1个工作日，不能是{working_days}个")
         index = self._index(decided)
         nth = self._worked[index] + working_days - 1
         if nth >= len(self._sure):

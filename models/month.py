@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple, Self
 
+from models.errors import InputError
+
 
 class Month(NamedTuple):
     """A calendar month. `str()` is 2022-06; months are ordered as time is."""
@@ -16,12 +18,12 @@ class Month(NamedTuple):
         """Read 2022-06.
 
         Raises:
-            ValueError: it is no month; the message is Chinese.
+            InputError: it is no month.
         """
         try:
             first = date.fromisoformat(f"{text}-01")
         except ValueError:
-            raise ValueError(f"“{text}”不是月份，请按 2022-06 的样式填写") from None
+            raise InputError(f"“{text}”不是月份，请按 2022-06 的样式填写") from None
         return cls.containing(first)
 
     @classmethod

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Generic, NamedTuple, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from models.entries import Entry, Fault, Name, Percent, form, in_chinese, keys_of
+from models.errors import InputError
 from models.rates import RateKind
 from models.words import Category, UnitKind
 from models.yaml_lines import YamlFault, YamlList, YamlMap, line_at, parse_yaml
@@ -41,7 +42,7 @@ OPERATORS: Final = "运维"
 """Stands for a unit in contacts.yaml: told of faults of the monitor itself, if not the office."""
 
 
-class RegistryError(ValueError):
+class RegistryError(InputError):
     """The registry cannot be used. `str()` is `problems`, one Chinese line each.
 
     A problem reads `文件:行号: 什么错了，怎么改`, and quotes no value that could be personal.

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
+from models.errors import InputError
 from models.records import MODELS, SCHEMAS, Record, Schema
 from models.records.base import WHITE_SPACE
 from models.words import SHANGHAI, Category, Op
@@ -56,7 +57,7 @@ START: Final = Position(0, -1)
 """Before every submission."""
 
 
-class Unreadable(ValueError):
+class Unreadable(InputError):
     """A delivery of which no record can be made; `str()` says why, in Chinese.
 
     It never carries the input. `rule` is a stable code; `unit` and `category` are what could be

@@ -10,11 +10,13 @@ from typing import TypeAlias
 
 import yaml
 
+from models.errors import InputError
+
 YamlValue: TypeAlias = "YamlMap | YamlList | str | int | float | bool | date | None"
 """What a YAML text holds. A timestamp is a `datetime`, which is a `date` too."""
 
 
-class YamlFault(ValueError):
+class YamlFault(InputError):
     """What is wrong in a YAML text, and where; `str()` tells it in Chinese.
 
     Attributes:

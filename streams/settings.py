@@ -19,6 +19,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams.errors import InputError
+
 DEPLOY: Final = Path(__file__).resolve().parents[1] / "deploy"
 """The deploy folder that came with this program."""
 
@@ -28,7 +30,7 @@ LONGEST_KEY: Final = 64
 _ENV: Final = "XINSHAO_"
 
 
-class SettingsError(ValueError):
+class SettingsError(InputError):
     """A setting is missing or wrong; the message says which, in Chinese, without its value."""
 
 

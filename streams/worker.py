@@ -11,7 +11,6 @@ from functools import partial
 from typing import TypeVar
 
 import faust
-from aiokafka.errors import KafkaError
 from faust.types import StreamT
 from mode import CrashingSupervisor
 
@@ -21,10 +20,11 @@ from streams.clock import Clock, DataClock, SystemClock
 from streams.console.page import add_console
 from streams.counting.rollup import Rollup
 from streams.counting.sink import FETCH_BYTES, STORED, Sink, sink_group
+from streams.errors import OperatorError
 from streams.intake.ingress import Admission
 from streams.judging.judge import Judge
 from streams.judging.state import StateStore
-from streams.log.connection import MECHANISM, connection, why
+from streams.log.connection import MECHANISM, connection
 from streams.log.source import Batch, RecordSource
 from streams.log.topics import (
     REJECTS,
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class WorkerError(RuntimeError):
+class WorkerError(OperatorError):
     """The worker cannot start or go on; the message says why, in Chinese."""
 
 
@@ -95,7 +95,8 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
     """Run a worker: topics are made where missing, then it joins its groups and works.
 
     Raises:
-        WorkerError: the broker cannot be reached or refuses its user, or the port is taken.
+        WorkerError: the port is taken.
+        LogUnavailableError, LogError: the broker cannot be reached, or refuses its user.
         TopicError: a topic is not as the promise needs it.
         RegistryError: the registry or the calendar cannot be read.
         StateError: the folder of the checkpoints cannot be used.
@@ -104,20 +105,17 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
     calendar = load_calendar(settings.registry)
     platforms = [platform for platform in registry.platforms if platform.via is Via.KAFKA]
     _require_free(settings)
-    try:
-        await ensure_topics(
-            settings,
-            (
-                *core_topics(settings),
-                *(ingress_topic(settings, platform.id) for platform in platforms),
-            ),
-        )
-        if settings.kafka_security != "plaintext":
-            await require_groups(settings, worker_groups(settings, registry))
-        writer = LogWriter(settings)
-        await writer.start()
-    except KafkaError as error:
-        raise WorkerError(await why(settings, error)) from error
+    await ensure_topics(
+        settings,
+        (
+            *core_topics(settings),
+            *(ingress_topic(settings, platform.id) for platform in platforms),
+        ),
+    )
+    if settings.kafka_security != "plaintext":
+        await require_groups(settings, worker_groups(settings, registry))
+    writer = LogWriter(settings)
+    await writer.start()
     try:
         store = StateStore(settings.data / "state")
         try:

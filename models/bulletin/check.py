@@ -12,16 +12,17 @@ from typing import Final
 from models.bulletin.document import Bulletin, Section, Value, shown
 from models.bulletin.figures import Edition, Figures
 from models.bulletin.rankings import in_ten_thousands, in_text
+from models.errors import InputError
 from models.rates import RateKind, rate
 from models.tally import NOTHING, Duty, Tally
 from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category, UnitKind
 
 
-class BulletinError(ValueError):
-    """The bulletin contradicts itself. `str()` is `problems`, one Chinese line each."""
+class BulletinError(InputError):
+    """The bulletin contradicts itself; `problems` says where, one Chinese line each."""
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__("通报自相矛盾，不能发布：\n" + "\n".join(problems))
         self.problems = problems
 
 

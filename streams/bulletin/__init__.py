@@ -22,6 +22,7 @@ from models.bulletin.rules import FILE
 from models.month import Month
 from models.registry import Registry, RegistryError
 from streams.bulletin import docx, html, json, xlsx
+from streams.errors import InputError
 from streams.published import published_months
 from streams.published.plan import Plan
 
@@ -34,7 +35,7 @@ RENDERINGS: Final[dict[str, Callable[[Bulletin], bytes]]] = {
 """A bulletin as the content of a file, by the file's ending."""
 
 
-class AlreadyFrozenError(RuntimeError):
+class AlreadyFrozenError(InputError):
     """The month's bulletin is published; its numbers stay for ever."""
 
 

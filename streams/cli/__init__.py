@@ -1,12 +1,22 @@
 """The command line: one program, `xinshao`, one module for each of its verbs.
 
-Exit codes: 0 fine, 1 findings, 2 usage or failure, 130 interrupted, 141 nobody reads the output
-any more. A verb imports what it needs when it is called, so that the others start fast.
+Exit codes:
+
+    0    fine
+    1    findings: something was checked, and something is wrong with it
+    2    wrong usage, or a foreseen error (`streams.errors`): the last line on stderr says which
+    70   an unforeseen one, a fault of the program (EX_SOFTWARE): the line says what to report
+    130  interrupted (Ctrl-C)
+    141  nobody reads the output any more
+
+A verb imports what it needs when it is called, so that the others start fast. It catches no error
+only to show it: `run` does so for all of them.
 """
 
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Final, NoReturn
 
@@ -28,11 +38,17 @@ from streams.cli.rejects import rejects
 from streams.cli.restore import restore
 from streams.cli.simulate import simulate
 from streams.cli.submit import submit
-from streams.cli.terminal import INTERRUPTED, Failure, stderr, stdout
+from streams.cli.terminal import INTERRUPTED, stderr, stdout
 from streams.cli.worker import worker
+from streams.errors import XinshaoError, places
 
 FAILED: Final = 2
+UNFORESEEN: Final = 70
+"""EX_SOFTWARE of sysexits.h: a fault of the program's own."""
 CLOSED_PIPE: Final = 141
+
+DEBUG: Final = "XINSHAO_DEBUG"
+"""The environment variable that, set to 1, lets the traceback of an unforeseen error be seen."""
 
 app: Final = typer.Typer(
     name="xinshao", help="信哨：信用信息报送的合规与及时性监测", add_completion=False
@@ -83,7 +99,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
-    """Run a verb; its exit code. Whatever is foreseeable is told in one Chinese line on stderr."""
+    """Run a verb; its exit code. What goes wrong is said on stderr, in Chinese."""
     # What libraries log is for operators; `worker` asks for it.
     logging.basicConfig(level=logging.CRITICAL)
     command = typer.main.get_command(app)
@@ -93,8 +109,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except typer.Exit as done:
         return done.exit_code
-    except Failure as failure:
-        return _fail(str(failure))
+    except XinshaoError as error:
+        return _fail(str(error))
     except typer.TyperException as misuse:
         return _fail(f"{_misuse(misuse)}（用法见 xinshao --help）")
     except KeyboardInterrupt:
@@ -109,9 +125,11 @@ def run(arguments: list[str]) -> int:
     except ImportError as missing:
         module = _not_installed(missing)
         if module is None:
-            raise
+            return _report(missing)
         extra = "embedded" if arguments[:1] == ["demo"] or module in _EMBEDDED else "server"
         return _fail(f'没有安装所需的组件（{module}），请先运行：pip install "xinshao[{extra}]"')
+    except Exception as error:  # noqa: BLE001 - the last one: nobody is shown a bare traceback
+        return _report(error)
     return 0
 
 
@@ -133,6 +151,18 @@ def _not_installed(missing: ImportError) -> str | None:
 def _fail(message: str) -> int:
     stderr().print(message, style="red", soft_wrap=True)
     return FAILED
+
+
+def _report(error: Exception) -> int:
+    """Say where the program failed; never the error's own words, which may be personal data."""
+    if os.environ.get(DEBUG) == "1":
+        traceback.print_exception(error)
+    _fail(
+        f"程序出了意外（{type(error).__name__}，{places(error)}）：这是信哨自身的故障，"
+        "请把这一行报告到本项目的问题页（Issues），涉及安全的按 SECURITY.md 私下报告。"
+        f"设 {DEBUG}=1 再运行可看到详情，其中可能有个人信息，请勿外传"
+    )
+    return UNFORESEEN
 
 
 def _misuse(misuse: typer.TyperException) -> str:

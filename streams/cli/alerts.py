@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.options import RegistryFolder, registry_of
-from streams.cli.terminal import FINDINGS, Failure, stdout
+from streams.cli.terminal import FINDINGS, stdout
 
 alerts = typer.Typer(help="告警：由登记册生成规则和路由，并检查", no_args_is_help=True)
 
@@ -22,18 +22,14 @@ def render(
     ] = "docs/runbook.md",
 ) -> None:
     """Write the rules and the routes."""
-    from models.registry import RegistryError
     from streams.registry import load_channels
     from streams.settings import DEPLOY
     from streams.watch.alerts.routes import render_routes
     from streams.watch.alerts.rules import render_rules
 
     known, calendar = registry_of(registry)
-    try:
-        channels = load_channels(registry or DEPLOY / "registry")
-        routes = render_routes(known, calendar, channels)
-    except RegistryError as error:
-        raise Failure(str(error)) from None
+    channels = load_channels(registry or DEPLOY / "registry")
+    routes = render_routes(known, calendar, channels)
     folder = out or DEPLOY
     files = {
         **{
@@ -58,23 +54,18 @@ def check(
 ) -> None:
     """Check what was rendered; exit 1 where a tool finds something wrong."""
     from streams.settings import DEPLOY
-    from streams.watch.alerts.check import PACKAGES, NotRendered, missing_tools
     from streams.watch.alerts.check import check as checked
+    from streams.watch.alerts.check import require_tools
 
-    if missing := missing_tools():
-        packages = "、".join(PACKAGES[tool] for tool in missing)
-        raise Failure(f"没有安装 {'、'.join(missing)}：请安装 Debian 软件包 {packages} 后重试")
+    require_tools()
     known, _calendar = registry_of(registry)
     out = stdout()
     done = faults = 0
-    try:
-        for finding in checked(deploy or DEPLOY, known):
-            done += 1
-            if finding.fault:
-                faults += 1
-                out.print(f"{finding.what}：有误\n{finding.fault}", style="red", soft_wrap=True)
-    except NotRendered as nothing:
-        raise Failure(str(nothing)) from None
+    for finding in checked(deploy or DEPLOY, known):
+        done += 1
+        if finding.fault:
+            faults += 1
+            out.print(f"{finding.what}：有误\n{finding.fault}", style="red", soft_wrap=True)
     out.print(f"检查 {done} 项，{faults} 项有误", style="red" if faults else "green")
     if faults:
         raise typer.Exit(FINDINGS)

@@ -37,20 +37,16 @@ def bulletin(
     registry: RegistryFolder = None,
 ) -> None:
     """Write the month's bulletin, unless it contradicts itself."""
-    from models.bulletin import BulletinError, compose
+    from models.bulletin import compose
     from models.month import Month
-    from models.registry import RegistryError
-    from streams.bulletin import AlreadyFrozenError, edition_of, load_rules, printed
+    from streams.bulletin import edition_of, load_rules, printed
     from streams.settings import DEPLOY
 
     wanted = _wanted(formats)
     known, _calendar = registry_of(registry)
     now = datetime.now(SHANGHAI)
-    try:
-        which = Month.of(month)
-        rules = load_rules(registry or DEPLOY / "registry", known)
-    except (RegistryError, ValueError) as error:
-        raise Failure(str(error)) from None
+    which = Month.of(month)
+    rules = load_rules(registry or DEPLOY / "registry", known)
     if freeze and which.last >= now.date():
         raise Failure(f"{which} 还没有结束，不能定稿")
     with stored_figures(data) as source:
@@ -63,15 +59,10 @@ def bulletin(
                     "去掉 --freeze 可重新输出定稿的内容"
                 )
             edition = replace(edition, frozen_at=now)
-        try:
-            composed = compose(edition, known, rules, printed(which))
-            contents = {ending: render(composed) for ending, render in wanted.items()}
-            if freeze:
-                source.freeze(edition)
-        except BulletinError as error:
-            raise Failure(f"通报自相矛盾，不能发布：\n{error}") from None
-        except AlreadyFrozenError as error:
-            raise Failure(str(error)) from None
+        composed = compose(edition, known, rules, printed(which))
+        contents = {ending: render(composed) for ending, render in wanted.items()}
+        if freeze:
+            source.freeze(edition)
         out.mkdir(parents=True, exist_ok=True)
         screen = stderr()
         for ending, content in contents.items():
@@ -89,15 +80,13 @@ def stored_figures(data: Path | None) -> "Iterator[FiguresSource]":
 
     Raises:
         Failure: there is no store to read.
+        StoreUnavailableError, StoreError: it does not answer, or cannot be used.
     """
-    from streams.store.client import Store, StoreError
+    from streams.store.client import Store
     from streams.store.figures import StoredFigures
 
-    try:
-        with Store.open(store_settings(data)) as store:
-            yield StoredFigures(store)
-    except StoreError as error:
-        raise Failure(str(error)) from error
+    with Store.open(store_settings(data)) as store:
+        yield StoredFigures(store)
 
 
 def _wanted(formats: str) -> "dict[str, Callable[[Bulletin], bytes]]":

@@ -44,10 +44,7 @@ def deadline(
     known, calendar = registry_of(registry)
     if days is None:
         days = _window(known, unit_of(unit, known), category_of(category))
-    try:
-        end = None if days is None else calendar.deadline(day, days)
-    except ValueError as error:
-        raise Failure(str(error)) from None
+    end = None if days is None else calendar.deadline(day, days)
     if as_json:
         answer = {
             "decided": day,

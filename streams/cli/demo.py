@@ -40,44 +40,18 @@ def demo(
     port: Annotated[int | None, typer.Option("--port", metavar="P", help="网页端口")] = None,
 ) -> None:
     """Replay June 2022 through the embedded stack and hold it against the published tables."""
-    from aiokafka.errors import KafkaError
-
-    from models.registry import RegistryError
-    from streams.demo.month import DemoError
     from streams.demo.simulate import Plan
-    from streams.demo.tansu import BrokerUnavailableError
-    from streams.judging.state import StateError
-    from streams.log.topics import TopicError
-    from streams.settings import SettingsError
-    from streams.store.client import StoreError
-    from streams.upkeep.restore import RecoverError
-    from streams.worker import WorkerError
 
     try:
         plan = Plan.of_month(MONTH, Decimal(scale))
     except InvalidOperation:
         raise Failure(f"“{scale}”不是数字：--scale 应为大于 0 的数，如 0.01") from None
-    except ValueError as error:
-        raise Failure(str(error)) from None
     folder = data or Path(typer.get_app_dir("xinshao"))
     try:
         equal = asyncio.run(_demo(plan, folder, port, seed, keep=keep, once=once, browser=browser))
     except (KeyboardInterrupt, asyncio.CancelledError):
         stdout().print("已停止")
         raise typer.Exit(INTERRUPTED if once else 0) from None
-    except (
-        BrokerUnavailableError,
-        DemoError,
-        KafkaError,
-        RecoverError,
-        RegistryError,
-        SettingsError,
-        StateError,
-        StoreError,
-        TopicError,
-        WorkerError,
-    ) as error:
-        raise Failure(str(error)) from error
     raise typer.Exit(0 if equal else 1)
 
 

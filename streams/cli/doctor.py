@@ -6,20 +6,17 @@ import sys
 import typer
 
 from streams.cli.options import AsJson
-from streams.cli.terminal import FINDINGS, Failure, stdout
+from streams.cli.terminal import FINDINGS, stdout
 
 
 def doctor(as_json: AsJson = False) -> None:
     """Check the registry, the settings, the broker, its topics and the worker."""
     import orjson
 
-    from streams.settings import SettingsError, load_settings
+    from streams.settings import load_settings
     from streams.upkeep.doctor import examine
 
-    try:
-        findings = asyncio.run(examine(load_settings()))
-    except SettingsError as error:
-        raise Failure(str(error)) from None
+    findings = asyncio.run(examine(load_settings()))
     if as_json:
         for finding in findings:
             sys.stdout.buffer.write(

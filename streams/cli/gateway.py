@@ -4,7 +4,6 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from streams.cli.terminal import Failure
 from streams.cli.worker import log_as_json
 
 if TYPE_CHECKING:
@@ -17,17 +16,11 @@ def gateway() -> None:
     Requests in flight are finished first. Exit code 0 after an orderly stop, 2 when the gateway
     could not start or failed: whoever runs it starts it again.
     """
-    from models.registry import RegistryError
-    from streams.intake.gateway import GatewayError
-    from streams.intake.keys import KeysError
-    from streams.settings import SettingsError, load_settings
+    from streams.settings import load_settings
 
-    try:
-        settings = load_settings()
-        log_as_json(settings.log_level)
-        asyncio.run(_serve(settings))
-    except (GatewayError, KeysError, RegistryError, SettingsError) as error:
-        raise Failure(str(error)) from error
+    settings = load_settings()
+    log_as_json(settings.log_level)
+    asyncio.run(_serve(settings))
 
 
 async def _serve(settings: "Settings") -> None:

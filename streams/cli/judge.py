@@ -18,7 +18,7 @@ from streams.cli.options import (
     time_of,
     unit_of,
 )
-from streams.cli.terminal import FINDINGS, Failure, progress, stderr, stdout
+from streams.cli.terminal import FINDINGS, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,24 +49,21 @@ def judge(
     registry: RegistryFolder = None,
 ) -> None:
     """Judge every row of a file: what is not compliant, and why."""
-    from streams.files import Given, UnusableFile
+    from streams.files import Given
     from streams.judging.offline import judge_rows, temporary_states
 
     known, calendar = registry_of(registry)
     given = Given(time_of(received_at), unit_of(unit, known), category_of(category))
     report: _JsonLines | _Findings = _JsonLines() if as_json else _Findings()
-    try:
-        with (
-            _rows(file, given) as rows,
-            temporary_states() as states,
-            progress(report.screen, "研判") as move,
-        ):
-            for judged in judge_rows(rows, states, known, calendar):
-                report.tell(judged)
-                if judged.row % MOVE_BAR_EVERY == 0:
-                    move(rows.progress())
-    except UnusableFile as error:
-        raise Failure(str(error)) from None
+    with (
+        _rows(file, given) as rows,
+        temporary_states() as states,
+        progress(report.screen, "研判") as move,
+    ):
+        for judged in judge_rows(rows, states, known, calendar):
+            report.tell(judged)
+            if judged.row % MOVE_BAR_EVERY == 0:
+                move(rows.progress())
     report.end(rows.notes)
     if report.found:
         raise typer.Exit(FINDINGS)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.options import RegistryFolder, registry_of
-from streams.cli.terminal import Failure, stdout
+from streams.cli.terminal import stdout
 
 kafka = typer.Typer(help="Kafka：由登记册生成用户和权限", no_args_is_help=True)
 
@@ -24,13 +24,10 @@ def render(
     folder: RegistryFolder = None,
 ) -> None:
     """Render the rights, the same for the same registry."""
-    from streams.settings import SettingsError, load_settings
+    from streams.settings import load_settings
     from streams.upkeep.access import FILE, render
 
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        raise Failure(str(error)) from None
+    settings = load_settings()
     text = render(settings, registry_of(folder or settings.registry)[0])
     if out is None:
         stdout().print(text, end="", soft_wrap=True)

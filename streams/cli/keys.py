@@ -2,8 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -45,21 +44,22 @@ def issue(
     from streams.intake.keys import FORM
     from streams.intake.keys import issue as issue_key
     from streams.registry import load_registry
+    from streams.settings import load_settings
 
     now = datetime.now(SHANGHAI)
-    with _settings() as settings:
-        registry = load_registry(settings.registry)
-        text = issue_key(
-            settings.keys,
-            registry,
-            platform,
-            now,
-            units=_meant(units, lambda name: unit_of(name, registry)),
-            categories=_meant(categories, category_of),
-            expires_at=now + _duration(expires) if expires else None,
-        )
-        match = FORM.fullmatch(text)
-        _audit(settings, "issued", match[1] if match else "", platform)
+    settings = load_settings()
+    registry = load_registry(settings.registry)
+    text = issue_key(
+        settings.keys,
+        registry,
+        platform,
+        now,
+        units=_meant(units, lambda name: unit_of(name, registry)),
+        categories=_meant(categories, category_of),
+        expires_at=now + _duration(expires) if expires else None,
+    )
+    match = FORM.fullmatch(text)
+    _audit(settings, "issued", match[1] if match else "", platform)
     stdout().print(text, soft_wrap=True)
     stderr().print(
         "请立即交给平台并妥善保存：密钥只显示这一次，遗失只能重新签发。"
@@ -78,11 +78,12 @@ def revoke(
 ) -> None:
     """Revoke a key, at once or after the time that its platform needs to take the next one."""
     from streams.intake.keys import revoke as revoke_key
+    from streams.settings import load_settings
 
     at = datetime.now(SHANGHAI) + (_duration(after) if after else timedelta())
-    with _settings() as settings:
-        revoked = revoke_key(settings.keys, key_id, at)
-        _audit(settings, "revoked", key_id, revoked.platform)
+    settings = load_settings()
+    revoked = revoke_key(settings.keys, key_id, at)
+    _audit(settings, "revoked", key_id, revoked.platform)
     stdout().print(f"密钥 {key_id}（{revoked.platform}）自 {_time(revoked.revoked_at)} 起失效")
 
 
@@ -93,10 +94,10 @@ def list_keys(as_json: AsJson = False) -> None:
     from rich.table import Table
 
     from streams.intake.keys import KeyFile
+    from streams.settings import load_settings
 
     now = datetime.now(SHANGHAI)
-    with _settings() as settings:
-        found = KeyFile.read(settings.keys).keys
+    found = KeyFile.read(load_settings().keys).keys
     if as_json:
         for key in found:
             line = orjson.dumps(_summary(key, now), option=orjson.OPT_APPEND_NEWLINE)
@@ -145,19 +146,6 @@ def _duration(text: str) -> timedelta:
     if match is None:
         raise Failure(f"“{text}”不是时长，请按 7d（天）、12h（小时）、30m（分钟）的样式填写")
     return timedelta(**{_UNIT_OF_TIME[match[2]]: int(match[1])})
-
-
-@contextmanager
-def _settings() -> "Iterator[Settings]":
-    """The settings; whatever is wrong with them or the files they name ends the verb."""
-    from models.registry import RegistryError
-    from streams.intake.keys import KeysError
-    from streams.settings import SettingsError, load_settings
-
-    try:
-        yield load_settings()
-    except (KeysError, RegistryError, SettingsError) as error:
-        raise Failure(str(error)) from None
 
 
 def _audit(settings: "Settings", event: str, key_id: str, platform: str) -> None:

@@ -64,17 +64,13 @@ def registry_of(folder: Path | None) -> "tuple[Registry, Calendar]":
     """The registry and the calendar to judge by: those of the folder, else the program's own.
 
     Raises:
-        Failure: they cannot be used.
+        RegistryError: they cannot be used.
     """
-    from models.registry import RegistryError
     from streams.registry import load_calendar, load_registry
     from streams.settings import DEPLOY
 
     folder = folder or DEPLOY / "registry"
-    try:
-        return load_registry(folder), load_calendar(folder)
-    except RegistryError as error:
-        raise Failure(str(error)) from None
+    return load_registry(folder), load_calendar(folder)
 
 
 def unit_of(name: str | None, registry: "Registry") -> str | None:
@@ -98,20 +94,18 @@ def store_settings(data: Path | None) -> "Settings":
 
     Raises:
         Failure: there is no store.
+        SettingsError: the settings are wrong.
     """
-    from streams.settings import SettingsError, load_settings
+    from streams.settings import load_settings
     from streams.store.client import CHDB, CHDB_FOLDER
 
-    try:
-        settings = load_settings()
-        if data is None and settings.clickhouse:
-            return settings
-        folder = (data or Path(typer.get_app_dir("xinshao"))) / CHDB_FOLDER
-        if not folder.is_dir():
-            raise Failure(
-                f"{folder.parent} 里没有数据库（{CHDB_FOLDER} 文件夹）：请核对 --data，"
-                "或设置 XINSHAO_CLICKHOUSE，或先运行 xinshao demo"
-            )
-        return load_settings(clickhouse=f"{CHDB}{folder}")
-    except SettingsError as error:
-        raise Failure(str(error)) from None
+    settings = load_settings()
+    if data is None and settings.clickhouse:
+        return settings
+    folder = (data or Path(typer.get_app_dir("xinshao"))) / CHDB_FOLDER
+    if not folder.is_dir():
+        raise Failure(
+            f"{folder.parent} 里没有数据库（{CHDB_FOLDER} 文件夹）：请核对 --data，"
+            "或设置 XINSHAO_CLICKHOUSE，或先运行 xinshao demo"
+        )
+    return load_settings(clickhouse=f"{CHDB}{folder}")

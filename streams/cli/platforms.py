@@ -8,7 +8,7 @@ import typer
 
 from models.words import SHANGHAI
 from streams.cli.options import AsJson, DataFolder, RegistryFolder, registry_of, store_settings
-from streams.cli.terminal import Failure, stdout
+from streams.cli.terminal import stdout
 
 if TYPE_CHECKING:
     from models.registry import Platform
@@ -31,19 +31,15 @@ def platforms(
     from models.bulletin import NewPlatform
     from models.bulletin import platforms as connected_by
     from models.month import Month
-    from models.registry import RegistryError
     from streams.bulletin import load_rules
     from streams.settings import DEPLOY
-    from streams.store.client import Store, StoreError
+    from streams.store.client import Store
 
     known, _calendar = registry_of(registry)
-    try:
-        which = Month.of(month) if month else Month.containing(datetime.now(SHANGHAI))
-        rules = load_rules(registry or DEPLOY / "registry", known)
-        with Store.open(store_settings(data)) as store:
-            last = dict(store.rows("SELECT platform, last_submission FROM platforms_now"))
-    except (RegistryError, StoreError, ValueError) as error:
-        raise Failure(str(error)) from None
+    which = Month.of(month) if month else Month.containing(datetime.now(SHANGHAI))
+    rules = load_rules(registry or DEPLOY / "registry", known)
+    with Store.open(store_settings(data)) as store:
+        last = dict(store.rows("SELECT platform, last_submission FROM platforms_now"))
     connected, new = connected_by(which, known, rules)
     listed = [
         _entry(each, last.get(each.id), new=NewPlatform(each.owner, each.name) in new)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streams.cli.options import AsJson, store_settings
-from streams.cli.terminal import FINDINGS, Failure, stdout
+from streams.cli.terminal import FINDINGS, stdout
 
 if TYPE_CHECKING:
     from models.month import Month
@@ -32,23 +32,12 @@ def reconcile(
 ) -> None:
     """Compare live tallies, stored tallies and a recount from the records of a month."""
     import orjson
-    from aiokafka.errors import KafkaError
 
     from models.month import Month
-    from streams.log.connection import why
-    from streams.store.client import StoreError
 
-    try:
-        which = Month.of(month)
-    except ValueError as error:
-        raise Failure(str(error)) from None
+    which = Month.of(month)
     settings = store_settings(data)
-    try:
-        asked, found = asyncio.run(_reconcile(which, settings, embedded=data is not None))
-    except StoreError as error:
-        raise Failure(str(error)) from error
-    except KafkaError as error:
-        raise Failure(asyncio.run(why(settings, error))) from error
+    asked, found = asyncio.run(_reconcile(which, settings, embedded=data is not None))
     if as_json:
         for difference in found:
             sys.stdout.buffer.write(

@@ -102,22 +102,14 @@ def redrive(
 
 
 def _with_rejects(use: "Callable[[Rejects], Awaitable[Result]]") -> Result:
-    from aiokafka.errors import KafkaError
-
-    from streams.log.connection import why
-    from streams.settings import SettingsError, load_settings
+    from streams.settings import load_settings
     from streams.upkeep.rejects import Rejects
 
     async def opened() -> Result:
         async with Rejects.opened(load_settings()) as found:
             return await use(found)
 
-    try:
-        return asyncio.run(opened())
-    except SettingsError as error:
-        raise Failure(str(error)) from None
-    except KafkaError as error:
-        raise Failure(asyncio.run(why(load_settings(), error))) from error
+    return asyncio.run(opened())
 
 
 def _wanted(rule: str | None, since: str | None, until: str | None) -> "Callable[[Reject], bool]":

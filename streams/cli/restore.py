@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from streams.cli.options import AsJson
-from streams.cli.terminal import Failure, progress, stderr, stdout
+from streams.cli.terminal import progress, stderr, stdout
 
 if TYPE_CHECKING:
     from streams.settings import Settings
@@ -16,21 +16,11 @@ if TYPE_CHECKING:
 def restore(as_json: AsJson = False) -> None:
     """Write what the store knows of every record into an empty broker. No worker may run."""
     import orjson
-    from aiokafka.errors import KafkaError
 
-    from streams.log.connection import why
-    from streams.log.topics import TopicError
-    from streams.settings import SettingsError, load_settings
-    from streams.store.client import StoreError
-    from streams.upkeep.restore import RecoverError
+    from streams.settings import load_settings
 
-    try:
-        with progress(stderr(), "恢复") as show:
-            recovered = asyncio.run(_restore(load_settings(), show))
-    except (SettingsError, StoreError, TopicError, RecoverError) as error:
-        raise Failure(str(error)) from error
-    except KafkaError as error:
-        raise Failure(asyncio.run(why(load_settings(), error))) from error
+    with progress(stderr(), "恢复") as show:
+        recovered = asyncio.run(_restore(load_settings(), show))
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(recovered._asdict(), option=orjson.OPT_APPEND_NEWLINE))
     else:

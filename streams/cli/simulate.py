@@ -39,8 +39,6 @@ def simulate(
         plan = Plan.of_month(Month.of(month), Decimal(scale))
     except InvalidOperation:
         raise Failure(f"“{scale}”不是数字：--scale 应为大于 0 的数，如 0.01") from None
-    except (LookupError, ValueError) as error:
-        raise Failure(str(error)) from None
     screen = stderr()
     written = 0
     with _output(out) as file, progress(screen, f"生成 {month}") as move:

@@ -12,7 +12,7 @@ import typer
 
 from models.words import SHANGHAI
 from streams.cli.options import AsJson, InCategory, OfUnit, category_of
-from streams.cli.terminal import FINDINGS, Failure, progress, stderr, stdout
+from streams.cli.terminal import FINDINGS, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from streams.client import Fault, Outcome
@@ -64,20 +64,17 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit a file; what was broken off is gone on with by the same command."""
-    from streams.client import Client, SubmitError, submit_file
-    from streams.files import Given, UnusableFile
+    from streams.client import Client, submit_file
+    from streams.files import Given
 
     screen = stderr()
     given = Given(datetime.now(SHANGHAI), unit, category_of(category))
     folder = Path(typer.get_app_dir("xinshao")) / "submit"
-    try:
-        with (
-            progress(screen, "报送") as move,
-            Client(to, key, told=lambda said: screen.print(said, soft_wrap=True)) as client,
-        ):
-            journal, notes = submit_file(client, file, given, folder, move)
-    except (SubmitError, UnusableFile) as error:
-        raise Failure(str(error)) from None
+    with (
+        progress(screen, "报送") as move,
+        Client(to, key, told=lambda said: screen.print(said, soft_wrap=True)) as client,
+    ):
+        journal, notes = submit_file(client, file, given, folder, move)
     report = _Report(findings or file.with_name(f"{file.name}.问题.csv"), as_json=as_json)
     report.tell(journal.outcomes())
     journal.finish()

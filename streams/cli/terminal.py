@@ -6,6 +6,8 @@ from typing import Final
 
 from rich.console import Console
 
+from streams.errors import InputError
+
 FINDINGS: Final = 1
 """Exit code of a run that found something to mend."""
 
@@ -16,8 +18,8 @@ WIDTH: Final = 160
 """Columns of tables that are printed to no terminal."""
 
 
-class Failure(Exception):
-    """A foreseeable end of a verb; `str()` is the Chinese line to show. Exit code 2."""
+class Failure(InputError):
+    """What was asked of a verb cannot be done: an option or an argument is wrong."""
 
 
 class Terminal(Console):

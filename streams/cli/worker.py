@@ -5,8 +5,6 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from streams.cli.terminal import Failure
-
 if TYPE_CHECKING:
     from streams.settings import Settings
 
@@ -17,18 +15,11 @@ def worker() -> None:
     Exit code 0 after an orderly stop, 2 when the worker could not start or failed: whoever runs it
     starts it again.
     """
-    from models.registry import RegistryError
-    from streams.judging.state import StateError
-    from streams.log.topics import TopicError
-    from streams.settings import SettingsError, load_settings
-    from streams.worker import WorkerError
+    from streams.settings import load_settings
 
-    try:
-        settings = load_settings()
-        log_as_json(settings.log_level)
-        asyncio.run(_work(settings))
-    except (SettingsError, RegistryError, StateError, TopicError, WorkerError) as error:
-        raise Failure(str(error)) from error
+    settings = load_settings()
+    log_as_json(settings.log_level)
+    asyncio.run(_work(settings))
 
 
 async def _work(settings: "Settings") -> None:

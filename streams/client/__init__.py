@@ -5,7 +5,7 @@
 """
 
 from streams.client.batches import Batch, batches
-from streams.client.delivery import Client, SubmitError
+from streams.client.delivery import Client, GatewayUnavailableError, SubmitError
 from streams.client.journal import Journal
 from streams.client.outcome import Fault, Outcome
 from streams.client.submit import submit_file
@@ -14,6 +14,7 @@ __all__ = [
     "Batch",
     "Client",
     "Fault",
+    "GatewayUnavailableError",
     "Journal",
     "Outcome",
     "SubmitError",

@@ -17,6 +17,7 @@ from tenacity import (
 
 from streams.client.batches import Batch
 from streams.client.outcome import Outcome
+from streams.errors import InputError, LaterError
 
 ATTEMPTS: Final = 12
 """How often a batch is sent: for some eight minutes, longer where the gateway asks to wait."""
@@ -40,12 +41,12 @@ _REFUSED_WHOLE: Final = {
 }
 
 
-class SubmitError(Exception):
-    """The file was not submitted, or not to its end; `str()` says why, in Chinese."""
+class SubmitError(InputError):
+    """What was to be submitted is refused as a whole, or cannot be sent so."""
 
 
-class _Later(Exception):
-    """Not now. `wait`: the seconds that the gateway asks for."""
+class GatewayUnavailableError(LaterError):
+    """The gateway does not answer, or not now. `wait`: the seconds that it asks for."""
 
     def __init__(self, why: str, wait: float = 0.0) -> None:
         super().__init__(why)
@@ -86,7 +87,7 @@ class Client:
         )
         self._told = told
         self._retrying = Retrying(
-            retry=retry_if_exception_type(_Later),
+            retry=retry_if_exception_type(GatewayUnavailableError),
             stop=stop_after_attempt(ATTEMPTS),
             wait=_wait,
             before_sleep=self._tell,
@@ -111,14 +112,17 @@ class Client:
             What became of each of its rows, in the file's order.
 
         Raises:
-            SubmitError: the gateway refuses the batch as a whole, or does not answer.
+            SubmitError: the gateway refuses the batch as a whole.
+            GatewayUnavailableError: it did not answer for it, however often it was asked.
         """
         outcomes = [Outcome.unreadable(row, fault) for row, fault in batch.unreadable]
         if batch.rows:
             try:
                 answer = self._retrying(self._post, batch.body, idempotency_key)
-            except _Later as error:
-                raise SubmitError(f"{error}；已试 {ATTEMPTS} 次，请稍后再运行同一命令") from error
+            except GatewayUnavailableError as error:
+                raise GatewayUnavailableError(
+                    f"{error}；已试 {ATTEMPTS} 次，请稍后再运行同一命令"
+                ) from error
             outcomes += _outcomes(batch, answer)
         return sorted(outcomes, key=lambda outcome: outcome.row)
 
@@ -134,9 +138,11 @@ class Client:
                 raise SubmitError(
                     "网关的证书不受信任：请核对地址；自建证书机构请用 SSL_CERT_FILE 指定其根证书"
                 ) from error
-            raise _Later(f"连不上网关 {self.url}（{type(error).__name__}）") from error
+            raise GatewayUnavailableError(
+                f"连不上网关 {self.url}（{type(error).__name__}）"
+            ) from error
         if answer.status_code in _PASSING:
-            raise _Later(_said(answer), _asked(answer))
+            raise GatewayUnavailableError(_said(answer), _asked(answer))
         if not answer.is_success:
             raise SubmitError(_said(answer))
         return answer
@@ -154,7 +160,7 @@ _backoff: Final = wait_random_exponential(multiplier=1, max=LONGEST_WAIT)
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    return max(_backoff(state), error.wait if isinstance(error, _Later) else 0.0)
+    return max(_backoff(state), error.wait if isinstance(error, GatewayUnavailableError) else 0.0)
 
 
 def _asked(answer: httpx.Response) -> float:

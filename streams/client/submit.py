@@ -35,7 +35,8 @@ def submit_file(
 
     Raises:
         UnusableFile: the file cannot be read.
-        SubmitError: the gateway does not take it; called again, it goes on from there.
+        SubmitError: the gateway refuses it.
+        GatewayUnavailableError: it does not answer; called again, this goes on from there.
     """
     with open_file(path, given) as rows:
         mark = _mark(path, client.url, given)

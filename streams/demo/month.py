@@ -15,6 +15,7 @@ import orjson
 from models.month import Month
 from models.tally import NOTHING, Duty, Tally
 from streams.demo.simulate import Plan, PlannedCell
+from streams.errors import OperatorError
 from streams.settings import Settings
 from streams.worker import Worker
 
@@ -23,7 +24,7 @@ _PATIENCE: Final = 60.0
 """How long the tallies may take to come together after the last commit."""
 
 
-class DemoError(RuntimeError):
+class DemoError(OperatorError):
     """The demo cannot go on; the message says why, in Chinese."""
 
 

@@ -16,11 +16,12 @@ from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from streams.demo.processes import end
+from streams.errors import OperatorError
 
 HOST = "127.0.0.1"
 
 
-class BrokerUnavailableError(RuntimeError):
+class BrokerUnavailableError(OperatorError):
     """The embedded broker cannot run here; the message says why, in Chinese."""
 
 

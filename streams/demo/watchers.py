@@ -19,6 +19,7 @@ import httpx
 from models.registry import Registry
 from streams.demo.processes import end
 from streams.demo.tansu import HOST, free_port
+from streams.errors import OperatorError
 from streams.registry import load_calendar, load_channels, load_registry
 from streams.settings import Settings
 from streams.watch.alerts.routes import CONFIG, Pace, render_routes
@@ -37,7 +38,7 @@ _ALERTS: Final = ("/alerts", "/classic/alerts")
 """Where Prometheus shows alerts: its own page, and that of Debian's package."""
 
 
-class WatchersUnavailableError(RuntimeError):
+class WatchersUnavailableError(OperatorError):
     """The watchers cannot run here; the message says why, in Chinese."""
 
 

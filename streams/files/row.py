@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from models.submission import Submission, Unreadable
 from models.words import Category
+from streams.errors import InputError
 
 LARGEST_ROW: Final = 1 << 20
 """Bytes (NDJSON) or characters (CSV) of one row: what a broker takes as one message by default."""
@@ -28,7 +29,7 @@ class Limits(NamedTuple):
     """Rows of a sheet, as spreadsheet programs have it; a crafted file may name a higher row."""
 
 
-class UnusableFile(ValueError):
+class UnusableFile(InputError):
     """A file that cannot be read at all; `str()` says why and what to do, in one Chinese line."""
 
 

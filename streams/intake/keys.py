@@ -25,6 +25,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from models.registry import Registry
 from models.words import Category
+from streams.errors import InputError, XinshaoError
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ MOST_WAITING: Final = 64
 Refusal = Literal["missing", "malformed", "unknown", "expired", "revoked", "busy"]
 
 
-class KeysError(ValueError):
+class KeysError(InputError):
     """The key file cannot be used, or a key cannot be issued so; `str()` says why, in Chinese."""
 
 
-class KeyRefused(Exception):
+class KeyRefused(XinshaoError):
     """A key does not open.
 
     Attributes:

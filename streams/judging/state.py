@@ -29,6 +29,7 @@ from rocksdict import (
 from models.submission import REQUEST, Origin, Position
 from models.verdict import RecordState
 from models.words import Category
+from streams.errors import OperatorError
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ _RECORD_KEY: Final = 2 + 16
 _CATEGORIES: Final = {category.value: category for category in Category}
 
 
-class StateError(RuntimeError):
+class StateError(OperatorError):
     """The folder of the checkpoints cannot be used; the message says why, in Chinese."""
 
 

@@ -1,18 +1,32 @@
-"""How every Kafka client of this program connects, and why it could not, in plain words."""
+"""How every Kafka client of this program connects, and why it could not, in plain words.
+
+What aiokafka raises ends here: `answering` makes errors of this program of it.
+"""
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed
 
+from streams.errors import LaterError, OperatorError
 from streams.settings import Settings
 
 MECHANISM: Final = "SCRAM-SHA-512"
 """How users prove who they are: the password itself is never sent (RFC 5802)."""
 
 _ANSWER_MS: Final = 10_000
+
+
+class LogError(OperatorError):
+    """The broker refuses this program, or what it asks for; waiting will not help."""
+
+
+class LogUnavailableError(LaterError):
+    """The broker cannot be reached."""
 
 
 def connection(settings: Settings) -> dict[str, Any]:
@@ -32,8 +46,22 @@ def connection(settings: Settings) -> dict[str, Any]:
     return given
 
 
-async def fault(settings: Settings) -> str | None:
-    """Why the broker does not serve this program, in a Chinese line; None where it does."""
+@asynccontextmanager
+async def answering(settings: Settings) -> AsyncIterator[None]:
+    """Talk to the broker; what aiokafka raises inside becomes an error that says why.
+
+    Raises:
+        LogUnavailableError: the broker cannot be reached.
+        LogError: it refuses this program, or what was asked of it.
+    """
+    try:
+        yield
+    except KafkaError as error:
+        raise await _why(settings, error) from error
+
+
+async def fault(settings: Settings) -> LogError | LogUnavailableError | None:
+    """Why the broker does not serve this program; None where it does."""
     client = AIOKafkaClient(**connection(settings))
     try:
         await client.bootstrap()
@@ -44,27 +72,26 @@ async def fault(settings: Settings) -> str | None:
     return None
 
 
-async def why(settings: Settings, error: KafkaError) -> str:
-    """What to tell of an error of the broker's, in a Chinese line."""
-    return await fault(settings) or (
+async def _why(settings: Settings, error: KafkaError) -> LogError | LogUnavailableError:
+    return await fault(settings) or LogError(
         f"消息服务 {settings.brokers} 不接受请求（{type(error).__name__}）："
         "请检查 XINSHAO_KAFKA_USER 的权限，见 docs/kafka.md"
     )
 
 
-async def _reason(settings: Settings) -> str:
+async def _reason(settings: Settings) -> LogError | LogUnavailableError:
     """Ask each broker by itself: the client of several only says that none served."""
     given = connection(settings)
     for host, port, _family in collect_hosts(given.pop("bootstrap_servers")):
         try:
             asked = await create_conn(host, port, request_timeout_ms=_ANSWER_MS, **given)
         except SaslAuthenticationFailed:
-            return (
+            return LogError(
                 f"消息服务 {settings.brokers} 不认用户“{settings.kafka_user}”：用户不存在、已停用，"
                 "或密码不对，请检查 XINSHAO_KAFKA_USER 和 XINSHAO_KAFKA_PASSWORD"
             )
         except ssl.SSLCertVerificationError as error:
-            return (
+            return LogError(
                 f"消息服务 {settings.brokers} 的证书不可信（{error.verify_message}）："
                 "请检查 XINSHAO_KAFKA_CA，以及证书上的主机名"
             )
@@ -74,11 +101,13 @@ async def _reason(settings: Settings) -> str:
             continue
         asked.close()
         return _otherwise_secured(settings)
-    return f"连不上消息服务 {settings.brokers}：请检查它是否已启动，XINSHAO_BROKERS 是否正确"
+    return LogUnavailableError(
+        f"连不上消息服务 {settings.brokers}：请检查它是否已启动，XINSHAO_BROKERS 是否正确"
+    )
 
 
-def _otherwise_secured(settings: Settings) -> str:
-    return (
+def _otherwise_secured(settings: Settings) -> LogError:
+    return LogError(
         f"消息服务 {settings.brokers} 不接受 {settings.kafka_security} 方式的连接："
         "请检查 XINSHAO_KAFKA_SECURITY 和端口号"
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from streams.log.connection import connection
+from streams.log.connection import answering, connection
 from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
 
@@ -22,18 +22,23 @@ Records = Sequence[ConsumerRecord[bytes, bytes]]
 
 @asynccontextmanager
 async def reading(settings: Settings, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that is told what to read; with a group it can be asked what that committed."""
+    """A consumer that is told what to read; with a group it can be asked what that committed.
+
+    Raises:
+        LogUnavailableError, LogError: the broker cannot be reached, or refuses.
+    """
     consumer = AIOKafkaConsumer(
         **connection(settings),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
+    async with answering(settings):
+        await consumer.start()
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
 
 
 async def read_to_end(

@@ -41,6 +41,8 @@ from faust import App, Channel
 from mode import Service
 from mode.utils.queues import ThrowableQueue
 
+from streams.errors import OperatorError
+
 log = logging.getLogger(__name__)
 
 _MAX_POLL_INTERVAL_MS = 2**31 - 1  # a slow agent is no dead worker: only heartbeats count
@@ -48,7 +50,7 @@ _FETCH_WAIT_MS = 1000
 _TICK = 1.0
 
 
-class UnansweredError(RuntimeError):
+class UnansweredError(OperatorError):
     """The agent lost a batch: it took it and will not say whether it is done."""
 
 

@@ -14,7 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CoordinatorNotAvailableError, for_code
 
-from streams.log.connection import connection
+from streams.errors import OperatorError
+from streams.log.connection import answering, connection
 from streams.settings import Settings
 
 SUBMISSIONS: Final = "submissions"
@@ -41,7 +42,7 @@ in the same step. Offsets compare only within one log, so a topic made anew must
 one before it. As a setting it lets tombstones live for some 21 days, which harms nobody."""
 
 
-class TopicError(RuntimeError):
+class TopicError(OperatorError):
     """A topic is not as the promise needs it; the message says what to do, in Chinese."""
 
 
@@ -121,7 +122,7 @@ async def ensure_topics(settings: Settings, topics: tuple[Topic, ...]) -> set[st
 
     Raises:
         TopicError: a topic cannot be made, or exists with settings that break the promise.
-        KafkaError: the broker could not be reached.
+        LogUnavailableError, LogError: the broker cannot be reached, or refuses.
     """
     born = int(time.time())
     async with _admin(settings) as admin:
@@ -156,8 +157,8 @@ async def require_groups(settings: Settings, groups: Iterable[str]) -> None:
     A consumer that may not would wait for ever without a word, and Faust with it.
 
     Raises:
-        GroupAuthorizationFailedError: it may not join one of them.
-        KafkaError: the broker could not be reached.
+        LogError: it may not join one of them.
+        LogUnavailableError: the broker cannot be reached.
     """
     async with _admin(settings) as admin:
         for group in groups:
@@ -169,7 +170,7 @@ async def topic_faults(settings: Settings, topics: tuple[Topic, ...]) -> list[st
     """What is wrong with the topics, each in a Chinese line; makes none.
 
     Raises:
-        KafkaError: the broker could not be reached.
+        LogUnavailableError, LogError: the broker cannot be reached, or refuses.
     """
     async with _admin(settings) as admin:
         there = set(await admin.list_topics())
@@ -186,7 +187,7 @@ async def log_epoch(settings: Settings, topic: str) -> int:
 
     Raises:
         TopicError: the topic was not made by this program and has no epoch.
-        KafkaError: the broker could not be reached.
+        LogUnavailableError, LogError: the broker cannot be reached, or refuses.
     """
     async with _admin(settings) as admin:
         epoch = _epoch((await _configs(admin, [topic])).get(topic, {}))
@@ -208,11 +209,12 @@ def _no_epoch(topic: str) -> str:
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**connection(settings))
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()
+    async with answering(settings):
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
-from streams.log.connection import connection
+from streams.log.connection import LogError, answering, connection
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class LogWriter:
             settings: Where to.
             request_timeout: Seconds that one try of a write may take.
         """
+        self._settings = settings
         self._producer = AIOKafkaProducer(
             **connection(settings),
             acks="all",
@@ -56,25 +57,30 @@ class LogWriter:
         """Connect.
 
         Raises:
-            KafkaError: the broker cannot be reached.
+            LogUnavailableError, LogError: the broker cannot be reached, or refuses.
         """
-        try:
-            await self._producer.start()
-        except KafkaError:
-            await self._producer.stop()
-            raise
+        async with answering(self._settings):
+            try:
+                await self._producer.start()
+            except KafkaError:
+                await self._producer.stop()
+                raise
 
     async def stop(self) -> None:
         """Write what is under way and disconnect."""
         await self._producer.stop()
 
     async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has.
+        """How many partitions a topic has; 0 where there is no such topic.
 
         Raises:
-            KafkaError: the broker does not answer, or has no such topic.
+            LogUnavailableError, LogError: the broker cannot be reached, or refuses.
         """
-        return len(await self._producer.partitions_for(topic))
+        async with answering(self._settings):
+            try:
+                return len(await self._producer.partitions_for(topic))
+            except UnknownTopicOrPartitionError:
+                return 0
 
     async def reachable(self) -> bool:
         """Whether the broker answers now."""
@@ -86,7 +92,7 @@ class LogWriter:
         The messages of one call may stand behind a part of themselves when a try was cut off.
 
         Raises:
-            KafkaError: the broker refuses them for a reason that waiting will not mend.
+            LogError: the broker refuses them for a reason that waiting will not mend.
         """
         first, after = 0, -1
         while first < len(messages):
@@ -96,7 +102,11 @@ class LogWriter:
         return after
 
     async def write_all(self, topic: str, keyed: Iterable[tuple[int, Message]]) -> None:
-        """Append messages, each to its partition; returns when all of them are durable."""
+        """Append messages, each to its partition; returns when all of them are durable.
+
+        Raises:
+            LogError: as `write`.
+        """
         by_partition: dict[int, list[Message]] = {}
         for partition, message in keyed:
             by_partition.setdefault(partition, []).append(message)
@@ -116,7 +126,10 @@ class LogWriter:
                 return await sent, count
             except KafkaError as error:
                 if not (error.retriable or isinstance(error, KafkaTimeoutError)):
-                    raise
+                    raise LogError(
+                        f"消息服务拒绝写入主题 {topic}（{type(error).__name__}）："
+                        "请检查主题、权限和消息大小的设置"
+                    ) from error
                 log.warning(
                     "写入 %s[%d] 未成功（%r），%.1f 秒后重试", topic, partition, error, wait
                 )

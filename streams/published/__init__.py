@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Final
 
 from models.month import Month
+from streams.errors import InputError
 
 TABLES: Final = ("districts.csv", "departments.csv")
 """The tables of a month, in the order they are read."""
@@ -46,11 +47,11 @@ def published_month(month: Month) -> list[PublishedCell]:
     """Every cell of a published month, districts first, in the tables' own order.
 
     Raises:
-        LookupError: that month is not here; the message (Chinese) names those that are.
+        InputError: that month is not here; the message (Chinese) names those that are.
     """
     months = published_months()
     if month not in months:
-        raise LookupError(f"没有 {month} 的已公布通报，现有：{'、'.join(map(str, months))}")
+        raise InputError(f"没有 {month} 的已公布通报，现有：{'、'.join(map(str, months))}")
     folder = files(__name__) / str(month)
     return [
         PublishedCell(

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 from models.month import Month
 from models.rates import RateKind, rate
 from models.words import IN_TOTAL, Category
+from streams.errors import InputError
 from streams.published import PublishedCell, published_month
 
 TOTAL: Final = "总报送量"
@@ -91,12 +92,12 @@ class Plan:
         compliant and timely throughout.
 
         Raises:
-            LookupError: no such month is published here.
-            ValueError: `scale` is not above 0, or a unit's categories do not add up to its total.
+            InputError: no such month is published here, `scale` is not above 0, or a unit's
+                categories do not add up to its total.
         """
         factor = Decimal(str(scale))
         if not factor > 0:
-            raise ValueError("scale 应大于 0")
+            raise InputError("scale 应大于 0")
         published = published_month(month)
         cells = tuple(_planned(published))
         _check_totals(published, cells)
@@ -223,7 +224,7 @@ def _check_totals(published: list[PublishedCell], cells: tuple[PlannedCell, ...]
             if planned.unit == cell.unit and planned.category in IN_TOTAL
         )
         if total != cell.count:
-            raise ValueError(f"{cell.unit}各类别之和{total}与公布的总报送量{cell.count}不符")
+            raise InputError(f"{cell.unit}各类别之和{total}与公布的总报送量{cell.count}不符")
 
 
 def _nearest(number: Decimal) -> int:

@@ -24,6 +24,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, ProgrammingError
 from urllib3.exceptions import HTTPError
 
+from streams.errors import InputError, LaterError, OperatorError
 from streams.settings import DEPLOY, Settings
 
 log = logging.getLogger(__name__)
@@ -74,15 +75,15 @@ _REFUSALS: Final = frozenset(
 """ClickHouse's codes for "these rows, never": waiting mends none of them."""
 
 
-class StoreError(RuntimeError):
+class StoreError(OperatorError):
     """The store cannot be used as it is; the message says why and what to do, in Chinese."""
 
 
-class StoreUnavailableError(StoreError):
+class StoreUnavailableError(LaterError):
     """The store does not answer, or not now: the same call may succeed later."""
 
 
-class RefusedError(ValueError):
+class RefusedError(InputError):
     """The store refuses what it was given to insert; it holds none of it.
 
     `name` and `code` are ClickHouse's; its own message is left out, as it carries the data.

@@ -6,11 +6,10 @@ import urllib.request
 from typing import Any, Final, NamedTuple
 
 import orjson
-from aiokafka.errors import KafkaError
 
-from models.registry import RegistryError
+from streams.errors import XinshaoError
 from streams.log.connection import fault
-from streams.log.topics import TopicError, core_topics, topic_faults
+from streams.log.topics import core_topics, topic_faults
 from streams.registry import load_calendar, load_registry
 from streams.settings import Settings
 
@@ -44,7 +43,7 @@ def _registry(settings: Settings) -> Finding:
     try:
         registry = load_registry(settings.registry)
         load_calendar(settings.registry)
-    except RegistryError as error:
+    except XinshaoError as error:
         return Finding("登记册", False, str(error))
     return Finding(
         "登记册",
@@ -64,12 +63,12 @@ def _identity_key(settings: Settings) -> Finding:
 
 
 async def _log(settings: Settings) -> list[Finding]:
-    if said := await fault(settings):
-        return [Finding("消息服务", False, said)]
+    if refused := await fault(settings):
+        return [Finding("消息服务", False, str(refused))]
     reached = Finding("消息服务", True, settings.brokers)
     try:
         faults = await topic_faults(settings, core_topics(settings))
-    except (KafkaError, TopicError) as error:
+    except XinshaoError as error:
         faults = [str(error)]
     said = "；".join(faults) if faults else "齐全，设置与约定一致"
     return [reached, Finding("主题", not faults, said)]

@@ -80,8 +80,8 @@ async def reconcile(
         patience: seconds for differences to go away, where the stream moves.
 
     Raises:
-        StoreError: the store fails.
-        KafkaError: the broker fails.
+        StoreUnavailableError, StoreError: the store fails.
+        LogUnavailableError, LogError: the broker fails.
     """
     until = time.monotonic() + patience
     while True:

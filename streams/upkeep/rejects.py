@@ -27,7 +27,7 @@ class Rejects:
         """The rejects of a running broker.
 
         Raises:
-            KafkaError: the broker cannot be reached.
+            LogUnavailableError, LogError: the broker cannot be reached, or refuses.
         """
         writer = LogWriter(settings)
         await writer.start()

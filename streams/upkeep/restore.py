@@ -16,6 +16,7 @@ from models.submission import Position
 from models.tally import Bucket, Duty, Pending, Tally
 from models.words import Category
 from streams.counting.sink import RESTORED, is_restored
+from streams.errors import OperatorError
 from streams.log.reader import read_to_end, reading
 from streams.log.topics import (
     SUBMISSIONS,
@@ -42,7 +43,7 @@ _KEY: Final = slice(len('{"record_key":"'), len('{"record_key":"') + 32)
 """Where the record key stands in a row of verdicts_now, its first column."""
 
 
-class RecoverError(RuntimeError):
+class RecoverError(OperatorError):
     """The log cannot be recovered into; the message says why, in Chinese."""
 
 
@@ -67,8 +68,8 @@ async def recover(
     Raises:
         RecoverError: there are verdicts in the log that did not come from a recovery, or the log is
             older than what is in the store.
-        StoreError: the store fails.
-        TopicError, KafkaError: the broker fails.
+        StoreUnavailableError, StoreError: the store fails.
+        TopicError, LogUnavailableError, LogError: the broker fails.
     """
     await ensure_topics(settings, core_topics(settings))
     await _require_empty(settings)

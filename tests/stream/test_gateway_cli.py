@@ -16,6 +16,7 @@ from models.words import SHANGHAI
 from streams.demo.tansu import Tansu, free_port
 from streams.intake.gateway import GatewayError, server, serving
 from streams.intake.keys import issue
+from streams.log.connection import LogUnavailableError
 from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
 from streams.settings import Settings
@@ -189,7 +190,7 @@ async def test_it_does_not_start_where_it_would_break_the_promise(
         async with serving(other):
             pass
     gone = settings.model_copy(update={"brokers": f"127.0.0.1:{free_port()}"})
-    with pytest.raises(GatewayError, match="连不上消息服务"):
+    with pytest.raises(LogUnavailableError, match="连不上消息服务"):
         async with serving(gone):
             pass
     async with serving(settings):

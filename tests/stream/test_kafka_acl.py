@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAuthorizationFailedError
 from pydantic import SecretStr
 
-from streams.log.connection import connection, fault
+from streams.log.connection import LogError, connection, fault
 from streams.log.topics import (
     REJECTS,
     SUBMISSIONS,
@@ -31,7 +31,7 @@ from streams.registry import load_registry
 from streams.settings import DEPLOY, Settings
 from streams.upkeep.access import FILE, grants, render
 from streams.upkeep.rejects import Rejects
-from streams.worker import WorkerError, working
+from streams.worker import working
 from tests.support.brokers import SecureKafka
 from tests.support.oracle import (
     PLATFORM,
@@ -220,7 +220,7 @@ async def test_the_parts_of_the_program_do_not_stand_in_for_each_other(city: Cit
     async with writing(gateway) as writer:
         await writer.write(gateway.topic(SUBMISSIONS), 0, [Message(b"k", b"v")])
         for topic in (VERDICTS, TALLIES, REJECTS, ingress(PLATFORM)):
-            with pytest.raises(TopicAuthorizationFailedError):
+            with pytest.raises(LogError, match="TopicAuthorizationFailedError"):
                 await writer.write(gateway.topic(topic), 0, [Message(b"k", b"v")])
     with pytest.raises(TopicAuthorizationFailedError):
         await read(gateway, SUBMISSIONS)
@@ -247,7 +247,7 @@ async def test_a_refused_worker_says_why(city: City) -> None:
         (city.as_user("gateway"), "TopicAuthorizationFailedError"),
         (groupless, "GroupAuthorizationFailedError）：请检查 XINSHAO_KAFKA_USER 的权限"),
     ):
-        with pytest.raises((WorkerError, TopicError)) as refusal:
+        with pytest.raises((LogError, TopicError)) as refusal:
             async with working(settings):
                 pass
         assert told in str(refusal.value)
@@ -271,7 +271,7 @@ async def test_a_platform_that_left_the_registry_is_shut_out(city: City) -> None
         await connected.write(topic, 0, [Message(None, delivery())])
         city.platforms.write_text(city.alone, "utf-8")
         await asyncio.to_thread(city.apply)
-        with pytest.raises(TopicAuthorizationFailedError):
+        with pytest.raises(LogError, match="TopicAuthorizationFailedError"):
             await connected.write(topic, 0, [Message(None, delivery())])
     assert "不认用户" in str(await fault(left))
     assert await fault(stays) is None

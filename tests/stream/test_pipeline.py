@@ -25,6 +25,7 @@ from streams.demo.tansu import Tansu
 from streams.judging import judge as judging
 from streams.judging.rebuild import Restored, restore
 from streams.judging.state import StateError
+from streams.log.connection import LogUnavailableError
 from streams.log.reader import reading
 from streams.log.topics import (
     INGRESS,
@@ -223,7 +224,7 @@ async def test_a_topic_that_would_break_the_promise_is_refused(
 
 async def test_a_worker_that_cannot_start_says_what_to_do(tmp_path: Path, tansu: Tansu) -> None:
     settings = settings_for(tansu, tmp_path)
-    with pytest.raises(WorkerError, match=r"连不上消息服务 127\.0\.0\.1:1：请检查"):
+    with pytest.raises(LogUnavailableError, match=r"连不上消息服务 127\.0\.0\.1:1：请检查"):
         async with working(settings.model_copy(update={"brokers": "127.0.0.1:1"})):
             pass
     async with working(settings):

@@ -46,6 +46,7 @@ from streams.bulletin import RENDERINGS, AlreadyFrozenError, edition_of, load_ru
 from streams.bulletin.detail import HEADINGS, write_details
 from streams.cli.terminal import Failure
 from streams.demo.simulate import Plan
+from streams.errors import InputError
 from streams.published import published_month
 from streams.registry import load_calendar, load_registry
 from tests.support.planned import PlannedFigures
@@ -879,7 +880,7 @@ def test_the_verb_freezes_once(tmp_path: Path, source: PlannedFigures) -> None:
 )
 @pytest.mark.usefixtures("source")
 def test_the_verb_says_what_is_wrong(given: dict[str, Any], said: str, tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=said):
+    with pytest.raises(InputError, match=said):
         verb.bulletin(**{"month": "2022-06", "out": tmp_path, **given})
     assert not list(tmp_path.iterdir())
 
@@ -889,7 +890,7 @@ def test_a_bulletin_that_contradicts_itself_is_not_written(
 ) -> None:
     wrong = Figures(JUNE, {Duty("江岸区", LICENCE): Tally(1, 2, 2)})
     monkeypatch.setattr(source, "figures", lambda _month: wrong)
-    with pytest.raises(Failure, match="通报自相矛盾"):
+    with pytest.raises(BulletinError, match="通报自相矛盾"):
         verb.bulletin("2022-06", tmp_path, "json", freeze=True)
     assert not list(tmp_path.iterdir())
     assert source.frozen_months() == []

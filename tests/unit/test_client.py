@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from models.submission import Unreadable, read_submission
 from models.words import SHANGHAI, Category, Op
 from streams.cli import run
-from streams.client import Client, Journal, Outcome, SubmitError, batches, submit_file
+from streams.client import (
+    Client,
+    GatewayUnavailableError,
+    Journal,
+    Outcome,
+    SubmitError,
+    batches,
+    submit_file,
+)
 from streams.client.batches import BATCH_BYTES, BATCH_ROWS
 from streams.client.delivery import ATTEMPTS
 from streams.files import Given, Row
@@ -199,7 +207,7 @@ def test_a_batch_is_repeated_under_its_key_until_it_is_answered_for(
 def test_it_gives_up_in_the_end(gateway: Gateway, client: Client, slept: list[float]) -> None:
     gateway.faults = [away] * ATTEMPTS
     (batch,) = batches(of([licence(1)]))
-    with pytest.raises(SubmitError, match="连不上网关"):
+    with pytest.raises(GatewayUnavailableError, match="连不上网关"):
         client.deliver(batch, "k-0")
     assert len(slept) == ATTEMPTS - 1
     assert not gateway.faults
@@ -259,7 +267,7 @@ def test_a_file_cut_off_anywhere_is_gone_on_with_and_submitted_once(
         moves.append(done)
         gateway.lost = ATTEMPTS
 
-    with pytest.raises(SubmitError):
+    with pytest.raises(GatewayUnavailableError):
         submit_file(client, file, Given(AT), folder, then_lose)
     assert len(moves) == 1
     assert gateway.documents.total() == 2 * BATCH_ROWS

@@ -15,7 +15,6 @@ import httpx
 import openpyxl
 import orjson
 import pytest
-from aiokafka.errors import TopicAuthorizationFailedError
 from fastapi import FastAPI
 
 from models.judging import identify, judge
@@ -30,6 +29,7 @@ from streams.intake.gateway.context import Context
 from streams.intake.gateway.problems import MEDIA_TYPE, ProblemBody
 from streams.intake.gateway.questions import XLSX
 from streams.intake.keys import KeyRing, issue
+from streams.log.connection import LogError
 from streams.log.topics import partition_of
 from streams.log.writer import LogWriter, Message
 from streams.registry import load_calendar, load_registry
@@ -284,7 +284,7 @@ async def test_what_the_broker_does_not_acknowledge_is_not_accepted(
 ) -> None:
     async with running(tmp_path, gateway_write_timeout=0.01) as gateway:
         if refusing:
-            gateway.log.error = TopicAuthorizationFailedError()
+            gateway.log.error = LogError("消息服务拒绝写入")
         else:
             gateway.log.held = asyncio.Event()
         answer = await gateway.post("batches", record(), Idempotency_Key="k")

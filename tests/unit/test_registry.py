@@ -29,6 +29,7 @@ from models.registry import (
     Via,
 )
 from models.words import Category, UnitKind
+from streams.errors import InputError
 from streams.published import PublishedCell, published_month
 from streams.registry import load_calendar, load_registry
 
@@ -612,5 +613,5 @@ def test_published_totals_are_the_sums_of_their_parts() -> None:
 
 
 def test_month_that_was_not_published() -> None:
-    with pytest.raises(LookupError, match="已公布通报，现有：2022-06"):
+    with pytest.raises(InputError, match="已公布通报，现有：2022-06"):
         published_month(Month(2022, 7))

@@ -29,6 +29,7 @@ from streams.demo.simulate.records import WRITERS, Draft
 from streams.demo.simulate.rhythm import Rhythm
 from streams.demo.simulate.slips import AMENDMENTS, SLIPS
 from streams.demo.simulate.subjects import POPULATION, Issuer, subject
+from streams.errors import InputError
 from streams.published import PublishedCell, published_month
 from streams.published.plan import TOTAL
 from streams.registry import load_calendar, load_registry
@@ -288,7 +289,7 @@ def test_every_unit_has_agencies_with_codes_of_their_own(unit: str) -> None:
 
 
 def test_an_unknown_unit_is_named() -> None:
-    with pytest.raises(LookupError, match="汉南区"):
+    with pytest.raises(InputError, match="汉南区"):
         Issuer.of("汉南区", Category.LICENCE)
 
 

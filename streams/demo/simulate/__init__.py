@@ -77,7 +77,7 @@ def submissions(plan: Plan, calendar: Calendar, seed: int = 0) -> Iterator[bytes
     plan and seed give the same bytes on any machine.
 
     Raises:
-        LookupError: the plan has a unit that the simulator knows nothing of.
+        InputError: the plan has a unit that the simulator knows nothing of.
         OutsideCalendar: the calendar does not cover the month and the two before it.
     """
     rhythm = Rhythm.of(plan.month, calendar)

@@ -15,6 +15,7 @@ from models.identity import (
 )
 from models.rules import NATURAL_PERSON, ORGANISATION, SOLE_TRADER
 from models.words import Category
+from streams.errors import InputError
 
 # --- who reports ------------------------------------------------------------------------------
 
@@ -104,11 +105,11 @@ class Issuer:
         """The unit as the issuer of one category's records.
 
         Raises:
-            LookupError: the simulator knows no such unit (Chinese).
+            InputError: the simulator knows no such unit.
         """
         number = _UNIT_NUMBER.get(unit)
         if number is None:
-            raise LookupError(f"模拟器没有报送机构“{unit}”的资料")
+            raise InputError(f"模拟器没有报送机构“{unit}”的资料")
         word = _SERIES_WORD.get(category, "")
         if unit in _DISTRICTS:
             mark, region = _DISTRICTS[unit]

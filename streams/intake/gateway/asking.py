@@ -37,7 +37,8 @@ class Desk:
         """The answer to a question.
 
         Raises:
-            StoreError: the store does not answer, too many wait for it, or it cannot be used.
+            StoreUnavailableError: the store does not answer, or too many wait for it.
+            StoreError: it cannot be used.
         """
         if self._asked >= AT_ONCE + MOST_WAITING:
             raise StoreUnavailableError("等待数据库应答的请求过多")

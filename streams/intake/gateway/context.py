@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final
 
-from aiokafka.errors import KafkaError
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -23,6 +22,7 @@ from streams.intake.gateway.memory import Receipts, Requests, Room
 from streams.intake.gateway.problems import Problem
 from streams.intake.gateway.rate import RateLimiter
 from streams.intake.keys import Key, KeyRefused, KeyRing
+from streams.log.connection import LogError
 from streams.log.topics import SUBMISSIONS
 from streams.log.writer import LogWriter, Message
 from streams.meters import GatewayMetrics
@@ -104,8 +104,8 @@ class Context:
                 await self.writer.write_all(topic, submissions)
         except TimeoutError:
             log.warning("消息服务没有及时确认")
-        except KafkaError as error:
-            log.error("消息服务拒绝写入（%r）", error)  # noqa: TRY400 - the error says all
+        except LogError as error:
+            log.error("%s", error)  # noqa: TRY400 - the error says all
             self.failed.set()
         else:
             return

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from models.submission import Unreadable
+from streams.errors import XinshaoError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -31,7 +32,7 @@ class ProblemBody(BaseModel):
     path: Annotated[str | None, Field(description="字段或参数的名称")] = None
 
 
-class Problem(Exception):
+class Problem(XinshaoError):
     """A refusal.
 
     Attributes:

@@ -29,7 +29,7 @@ from streams.store.answers import (
     Standing,
     UnitSummary,
 )
-from streams.store.client import StoreError
+from streams.store.client import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ async def _ask(gateway: Context, question: Callable[[Standing], T]) -> T:
         )
     try:
         return await gateway.desk.ask(question)
-    except StoreError:
+    except (StoreError, StoreUnavailableError):
         log.exception("数据库没有回答网关的查询")
         raise Problem(
             "store-unavailable",

@@ -11,13 +11,13 @@ from typing import Final
 import h11
 import orjson
 import uvicorn
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from streams.clock import Clock, DataClock, SystemClock
+from streams.errors import OperatorError
 from streams.intake.audit import Audit
 from streams.intake.gateway import questions, submissions
 from streams.intake.gateway.asking import Desk
@@ -25,7 +25,6 @@ from streams.intake.gateway.context import Context
 from streams.intake.gateway.problems import MEDIA_TYPE, Problem, ProblemBody, add_problems
 from streams.intake.gateway.telling import Watch
 from streams.intake.keys import KeyRing
-from streams.log.connection import why
 from streams.log.topics import SUBMISSIONS
 from streams.log.writer import LogWriter
 from streams.registry import load_calendar, load_registry
@@ -42,7 +41,7 @@ _STOP_SECONDS: Final = 25
 _READY_SECONDS: Final = 3.0
 
 
-class GatewayError(RuntimeError):
+class GatewayError(OperatorError):
     """The gateway cannot start or go on; the message says why, in Chinese."""
 
 
@@ -127,7 +126,8 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         clock: Says what day it is for questions, where another part of the process knows.
 
     Raises:
-        GatewayError: the broker cannot be reached, lacks the topic, or the port is taken.
+        GatewayError: the broker lacks the topic, or the port is taken.
+        LogUnavailableError, LogError: the broker cannot be reached, or refuses.
         RegistryError: the registry or the calendar cannot be read.
         KeysError: the key file cannot be used.
     """
@@ -164,15 +164,12 @@ async def _opened(settings: Settings, clock: Clock | None) -> AsyncIterator[Cont
     keys = KeyRing(settings.keys, registry)
     settings.audit.parent.mkdir(parents=True, exist_ok=True)
     writer = LogWriter(settings, settings.gateway_write_timeout)
+    await writer.start()
     try:
-        await writer.start()
-        try:
-            await _require_topic(settings, writer)
-        except BaseException:
-            await writer.stop()
-            raise
-    except KafkaError as error:
-        raise GatewayError(await why(settings, error)) from error
+        await _require_topic(settings, writer)
+    except BaseException:
+        await writer.stop()
+        raise
     desk = Desk(settings, registry, calendar) if settings.clickhouse else None
     try:
         yield Context(
@@ -194,10 +191,9 @@ async def _opened(settings: Settings, clock: Clock | None) -> AsyncIterator[Cont
 async def _require_topic(settings: Settings, writer: LogWriter) -> None:
     """A record's key decides its partition: with another number of them versions would not meet."""
     topic = settings.topic(SUBMISSIONS)
-    try:
-        found = await writer.partitions(topic)
-    except UnknownTopicOrPartitionError:
-        raise GatewayError(f"主题 {topic} 还没有：请先启动 xinshao worker，它会建立") from None
+    found = await writer.partitions(topic)
+    if not found:
+        raise GatewayError(f"主题 {topic} 还没有：请先启动 xinshao worker，它会建立")
     if found != settings.partitions:
         raise GatewayError(
             f"主题 {topic} 有 {found} 个分区，XINSHAO_PARTITIONS 是 {settings.partitions}："

@@ -2,12 +2,11 @@
 
 import logging
 import time
-import traceback
-from pathlib import Path
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streams.errors import places
 from streams.intake.gateway.context import Context
 from streams.intake.gateway.problems import internal
 from streams.intake.keys import Key, KeyRefused
@@ -40,7 +39,7 @@ class Watch:
         try:
             await self._app(scope, receive, seen)
         except Exception as error:  # noqa: BLE001 - told without its words, which may be personal
-            log.error("意外故障 %s：%s", type(error).__name__, _where(error))  # noqa: TRY400
+            log.error("意外故障 %s：%s", type(error).__name__, places(error))  # noqa: TRY400
             if status:
                 raise RuntimeError("the answer broke off") from None
             await internal().response()(scope, receive, seen)
@@ -77,9 +76,3 @@ class Watch:
         except OSError as error:
             # What was accepted is accepted; an audit that is full must not stop the reporting.
             log.error("审计写不进去（%s）", error.strerror)  # noqa: TRY400
-
-
-def _where(error: BaseException) -> str:
-    """The places that an error came through, without its message."""
-    frames = traceback.extract_tb(error.__traceback__)[-8:]
-    return " ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)

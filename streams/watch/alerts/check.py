@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from models.registry import Registry
+from streams.errors import InputError, OperatorError
 from streams.watch.alerts.routes import CONFIG, expected_receivers
 
 PACKAGES: Final = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
 """The programs that check, and the Debian packages that they come with."""
 
 
-class NotRendered(Exception):
+class NotRendered(InputError):
     """A deploy folder has no rules or no routes; `str()` is the Chinese line that says so."""
+
+
+class ToolsMissingError(OperatorError):
+    """The programs that check are not installed."""
 
 
 class Finding(NamedTuple):
@@ -24,9 +29,17 @@ class Finding(NamedTuple):
     fault: str
 
 
-def missing_tools() -> list[str]:
-    """The programs that are needed and not installed."""
-    return [tool for tool in PACKAGES if shutil.which(tool) is None]
+def require_tools() -> None:
+    """Look for the programs that are needed.
+
+    Raises:
+        ToolsMissingError: one is not installed.
+    """
+    if missing := [tool for tool in PACKAGES if shutil.which(tool) is None]:
+        packages = "、".join(PACKAGES[tool] for tool in missing)
+        raise ToolsMissingError(
+            f"没有安装 {'、'.join(missing)}：请安装 Debian 软件包 {packages} 后重试"
+        )
 
 
 def check(deploy: Path, registry: Registry) -> Iterator[Finding]:

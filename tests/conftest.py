@@ -1,6 +1,7 @@
-"""Brokers as fixtures."""
+"""For every test a home of its own; brokers as fixtures."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from streams.demo.tansu import Tansu
 from tests.support.brokers import KAFKA_NEEDS, Broker, Kafka, SecureKafka
+from tests.support.house import at_home, free_port, own_house
 from tests.support.needs import require
 
 # Timing never decides a test.
@@ -16,10 +18,25 @@ hypothesis.settings.register_profile("xinshao", deadline=None)
 hypothesis.settings.load_profile("xinshao")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def house() -> Iterator[Path]:
+    """The folder of all homes: one of the session's fixtures, and one a test."""
+    with own_house() as house, at_home(house / "session"):
+        yield house
+
+
+@pytest.fixture(autouse=True)
+def home(house: Path) -> Iterator[Path]:
+    """A HOME and XDG folders of the test's own, and no setting of the developer's shell."""
+    home = Path(tempfile.mkdtemp(dir=house))
+    with at_home(home):
+        yield home
+
+
 @pytest.fixture(scope="session")
 def tansu() -> Iterator[Tansu]:
     """A Tansu for the whole session; keep apart by topic and group names."""
-    broker = Tansu()
+    broker = Tansu(free_port())
     asyncio.run(broker.start())
     yield broker
     asyncio.run(broker.stop())

@@ -14,6 +14,7 @@ from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
 from streams.worker import Worker, WorkerError, working
 from tests.support.brokers import Kafka
+from tests.support.house import free_port
 from tests.support.oracle import (
     SESSION,
     Deliveries,
@@ -131,7 +132,7 @@ async def test_workers_and_broker_killed_together(settings: Settings, own_kafka:
 
 async def test_a_log_that_is_gone_stops_the_worker(tmp_path: Path) -> None:
     """Tansu keeps nothing: what comes back is another log, and going on would pretend it is not."""
-    broker = Tansu()
+    broker = Tansu(free_port())
     await broker.start()
     settings = settings_for(broker, tmp_path)
     try:

@@ -12,7 +12,7 @@ from models.rates import rate
 from models.tally import NOTHING, Duty, Tally
 from models.words import Category
 from streams.demo.simulate import Plan
-from streams.demo.tansu import free_port
+from tests.support.house import free_port
 
 SCALE = os.environ.get("XINSHAO_TEST_SCALE", "0.02")
 """1 is the whole month: some two minutes for each of the two."""

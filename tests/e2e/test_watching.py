@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from streams.demo.tansu import free_port, listening
+from streams.demo.tansu import listening
 from streams.demo.watchers import ALERTMANAGER, PROMETHEUS, WatchersUnavailableError, watching
 from streams.settings import DEPLOY, Settings
+from tests.support.house import free_port
 from tests.support.needs import require
 from tests.support.oracle import until
 

@@ -16,13 +16,14 @@ from models.words import SHANGHAI, Category, Op
 from streams.client import Outcome
 from streams.client.batches import BATCH_ROWS
 from streams.client.outcome import ACCEPTED, REFUSED
-from streams.demo.tansu import HOST, Tansu, free_port, listening
+from streams.demo.tansu import HOST, Tansu, listening
 from streams.intake.keys import issue
 from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
 from streams.store.client import Store
 from streams.worker import working
 from tests.support.clickhouse import assert_equal_to_log
+from tests.support.house import free_port
 from tests.support.oracle import (
     PLATFORM,
     all_committed,

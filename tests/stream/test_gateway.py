@@ -22,7 +22,7 @@ from schemathesis.specs.openapi import checks
 
 from models.tally import NOTHING, Tally
 from models.words import SHANGHAI
-from streams.demo.tansu import Tansu, free_port
+from streams.demo.tansu import Tansu
 from streams.intake.gateway import serving
 from streams.intake.keys import issue
 from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
@@ -31,6 +31,7 @@ from streams.settings import Settings
 from streams.store.client import Store
 from streams.worker import working
 from tests.support.brokers import Broker, Kafka
+from tests.support.house import free_port
 from tests.support.oracle import (
     PLATFORM,
     Outcome,
@@ -172,7 +173,7 @@ async def test_what_was_accepted_is_in_the_store_once_whoever_dies(
     )
     file = tmp_path / "records.ndjson"
     file.write_bytes(b"\n".join(records(RECORDS)))
-    told = {"XINSHAO_KEY": opening["Authorization"].removeprefix("Bearer "), "HOME": str(tmp_path)}
+    told = {"XINSHAO_KEY": opening["Authorization"].removeprefix("Bearer ")}
 
     async def submitted() -> tuple[int, bytes]:
         client = await asyncio.create_subprocess_exec(

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from models.words import SHANGHAI
-from streams.demo.tansu import Tansu, free_port
+from streams.demo.tansu import Tansu
 from streams.intake.gateway import GatewayError, server, serving
 from streams.intake.keys import issue
 from streams.log.connection import LogUnavailableError
@@ -21,6 +21,7 @@ from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
 from streams.settings import Settings
 from tests.support.brokers import Kafka
+from tests.support.house import free_port
 from tests.support.oracle import PLATFORM, read_log, settings_for, until
 from tests.support.samples import delivery
 
@@ -36,7 +37,7 @@ async def gateway_settings(broker: Tansu, folder: Path, **given: object) -> tupl
 
 @pytest.fixture
 async def own_tansu() -> AsyncIterator[Tansu]:
-    broker = Tansu()
+    broker = Tansu(free_port())
     await broker.start()
     yield broker
     await broker.stop()

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.demo.tansu import Tansu, free_port
+from streams.demo.tansu import Tansu
 from tests.support.brokers import produce
+from tests.support.house import free_port
 from tests.support.samples import RESIDENT_ID, delivery
 
 PROGRAM = (sys.executable, "-c", "from streams.cli import main; main()")

@@ -21,6 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from streams.demo import tansu
+from tests.support.house import DEVELOPERS, free_port
 
 KAFKA_NEEDS = ("java", "mvn")
 """The programs that Apache Kafka needs."""
@@ -63,6 +64,7 @@ def kafka_jars(pom: Path = _BROKER) -> Path:
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            env=DEVELOPERS,  # with what Maven has at home already
         )
         try:
             fetched.rename(jars)
@@ -80,8 +82,8 @@ class Kafka:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._port = tansu.free_port()
-        self._controller_port = tansu.free_port()
+        self._port = free_port()
+        self._controller_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -205,7 +207,7 @@ class SecureKafka(Kafka):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self._tls_port = tansu.free_port()
+        self._tls_port = free_port()
 
     @property
     def tls_address(self) -> str:

@@ -27,11 +27,12 @@ import chdb
 from models.tally import NOTHING, Bucket, Duty, Pending, Tally
 from models.words import Category
 from streams.counting.sink import is_restored
-from streams.demo.tansu import HOST, free_port, listening
+from streams.demo.tansu import HOST, listening
 from streams.log.topics import REJECTS, TALLIES, VERDICTS
 from streams.log.wire import decode_verdict, is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
+from tests.support.house import free_port
 from tests.support.oracle import Outcome, Record, read_log, told_by_stream
 
 _ROOT = Path(__file__).parents[2]

@@ -29,7 +29,7 @@ from models.submission import REQUEST, Origin, Position, Submission, Unreadable,
 from models.tally import NOTHING, Bucket, Duty, Pending, Tally
 from models.verdict import RecordState
 from models.words import SHANGHAI, Category, Op
-from streams.demo.tansu import Tansu, free_port
+from streams.demo.tansu import Tansu
 from streams.log.reader import reading
 from streams.log.topics import (
     REJECTS,
@@ -46,6 +46,7 @@ from streams.registry import load_calendar, load_registry
 from streams.settings import DEPLOY, Settings
 from streams.worker import Worker
 from tests.support.brokers import Broker
+from tests.support.house import free_port
 from tests.support.samples import delivery
 
 IDENTITY_KEY = b"oracle"

@@ -26,8 +26,9 @@ import yaml
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from streams.demo.tansu import HOST, free_port
+from streams.demo.tansu import HOST
 from streams.demo.watchers import ALERTMANAGER, PROMETHEUS
+from tests.support.house import free_port
 from tests.support.needs import require
 from tests.support.oracle import until
 

@@ -51,7 +51,7 @@ def new_app(address: str, app_id: str, control: str, session: float = SESSION) -
         app_id,
         broker=f"kafka://{address}",
         store="memory://",
-        datadir=Path(tempfile.gettempdir()) / "xinshao-faust",
+        datadir=Path.home() / "faust",
         autodiscover=False,
         web_enabled=False,
         topic_allow_declare=False,

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -336,9 +337,8 @@ def submit(file: Path, *arguments: str) -> int:
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("typer.get_app_dir", lambda _name: str(tmp_path / "app"))
-    return tmp_path / "app" / "submit"
+def state() -> Path:
+    return Path(typer.get_app_dir("xinshao")) / "submit"
 
 
 @pytest.mark.usefixtures("gateway")

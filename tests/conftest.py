@@ -13,9 +13,10 @@ from tests.support.brokers import KAFKA_NEEDS, Broker, Kafka, SecureKafka
 from tests.support.house import at_home, free_port, own_house
 from tests.support.needs import require
 
-# Timing never decides a test.
-hypothesis.settings.register_profile("xinshao", deadline=None)
-hypothesis.settings.load_profile("xinshao")
+# Timing never decides a test. A save looks at a few examples, `make test` at many.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=150)
+hypothesis.settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session", autouse=True)

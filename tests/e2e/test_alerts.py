@@ -32,10 +32,11 @@ from streams.log.topics import TALLIES, core_topics, ensure_topics, tally_partit
 from streams.log.wire import TallyKey, TallyValue
 from streams.log.writer import LogWriter, Message
 from streams.registry import load_calendar, load_registry
-from streams.settings import DEPLOY, Settings
+from streams.settings import Settings
 from streams.watch.alerts.routes import CONFIG, WECOM_SECRET, Pace, render_routes
 from streams.watch.alerts.rules import Timing, render_rules
 from streams.worker import working
+from tests.support.deployed import REGISTRY
 from tests.support.oracle import settings_for, until, writing
 from tests.support.planned import PlannedFigures
 from tests.support.processes import worker_process
@@ -50,7 +51,6 @@ from tests.support.watchers import (
     write,
 )
 
-REGISTRY = load_registry(DEPLOY / "registry")
 QUICK = Pace(wait="2s", interval="1s")
 SOON = Timing(hold="20s")
 """Alerts of pending records wait as long as ever, and none is told here. If one were, Alertmanager

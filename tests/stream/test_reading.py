@@ -24,14 +24,12 @@ from streams.intake.gateway.problems import Problem
 from streams.intake.gateway.questions import XLSX, router
 from streams.intake.keys import Key
 from streams.log.wire import encode_verdict
-from streams.registry import load_calendar, load_registry
-from streams.settings import DEPLOY, Settings
+from streams.settings import Settings
 from streams.store.answers import Owned, Receipt
 from streams.store.client import Store
+from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.samples import VALID, delivery
 
-REGISTRY = load_registry(DEPLOY / "registry")
-CALENDAR = load_calendar(DEPLOY / "registry")
 NOON = datetime(2022, 6, 10, 12, tzinfo=SHANGHAI)
 OURS = Key("1", "ours", frozenset({"江夏区"}), frozenset(Category))
 THEIRS = Key("2", "theirs", frozenset({"黄陂区"}), frozenset(Category))

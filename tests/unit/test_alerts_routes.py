@@ -14,7 +14,7 @@ import yaml
 from models.channels import Channels
 from models.registry import OFFICE, OPERATORS, Contact, Registry, RegistryError
 from models.words import SHANGHAI
-from streams.registry import load_calendar, load_channels, load_registry
+from streams.registry import load_channels
 from streams.settings import DEPLOY
 from streams.watch.alerts.routes import (
     AFTER_HOURS,
@@ -25,13 +25,11 @@ from streams.watch.alerts.routes import (
     expected_receivers,
     render_routes,
 )
+from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.needs import require
 from tests.support.watchers import write
 
-FOLDER = DEPLOY / "registry"
-REGISTRY = load_registry(FOLDER)
-CALENDAR = load_calendar(FOLDER)
-CHANNELS = load_channels(FOLDER)
+CHANNELS = load_channels(DEPLOY / "registry")
 WECOM = CHANNELS.model_copy(update={"wecom_corp": "ww0123456789abcdef", "wecom_agent": "1000002"})
 
 
@@ -53,6 +51,7 @@ def test_the_committed_files_are_what_is_rendered() -> None:
         assert (DEPLOY / "alertmanager" / name).read_text("utf-8") == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "registry",
     [

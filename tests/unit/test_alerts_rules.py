@@ -12,14 +12,14 @@ import yaml
 from models.registry import Limits, Threshold
 from models.words import Category
 from streams.cli import run
-from streams.registry import load_calendar, load_channels, load_registry
+from streams.registry import load_channels
 from streams.settings import DEPLOY
 from streams.watch.alerts.check import PACKAGES, check
 from streams.watch.alerts.routes import render_routes
 from streams.watch.alerts.rules import PLATFORMS, UNITS, render_rules
+from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.needs import require
 
-REGISTRY = load_registry(DEPLOY / "registry")
 ALERTS = {
     rule["alert"]
     for text in render_rules(REGISTRY).values()
@@ -30,14 +30,15 @@ ALERTS = {
 
 
 def test_what_is_committed_is_what_the_registry_renders() -> None:
-    calendar, channels = load_calendar(DEPLOY / "registry"), load_channels(DEPLOY / "registry")
+    channels = load_channels(DEPLOY / "registry")
     rendered = {f"prometheus/rules/{name}": t for name, t in render_rules(REGISTRY).items()} | {
-        f"alertmanager/{name}": t for name, t in render_routes(REGISTRY, calendar, channels).items()
+        f"alertmanager/{name}": t for name, t in render_routes(REGISTRY, CALENDAR, channels).items()
     }
     committed = {name: (DEPLOY / name).read_text("utf-8") for name in rendered}
     assert committed == rendered, "run xinshao alerts render"
 
 
+@pytest.mark.slow
 def test_the_tools_find_nothing_wrong() -> None:
     require(*PACKAGES)
     found = [*check(DEPLOY, REGISTRY)]
@@ -45,6 +46,7 @@ def test_the_tools_find_nothing_wrong() -> None:
     assert len(found) > 2 * len(REGISTRY.units)
 
 
+@pytest.mark.slow
 def test_the_tools_find_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     require(*PACKAGES)
     shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus")

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from docx import Document
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
@@ -48,15 +48,13 @@ from streams.cli.terminal import Failure
 from streams.demo.simulate import Plan
 from streams.errors import InputError
 from streams.published import published_month
-from streams.registry import load_calendar, load_registry
+from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.planned import PlannedFigures
 
 verb = import_module("streams.cli.bulletin")
 """The module: its package has the function under the same name."""
 
 FOLDER = Path("deploy/registry")
-REGISTRY = load_registry(FOLDER, identity_key=b"test")
-CALENDAR = load_calendar(FOLDER)
 RULES = load_rules(FOLDER, REGISTRY)
 JUNE = Month(2022, 6)
 MARCH = Month(2023, 3)
@@ -492,7 +490,6 @@ months = st.dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None)
 @given(now=months, before=months)
 def test_no_month_makes_a_bulletin_contradict_itself(
     now: dict[tuple[str, Category], tuple[int, int, int]],

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import chinese_calendar
@@ -32,12 +33,15 @@ def days(first_year: int, last_year: int) -> Iterator[date]:
         day += timedelta(days=1)
 
 
+working = cache(chinese_calendar.is_workday)
+
+
 def counted(decided: date, window: int) -> date:
     """The deadline by counting the days one by one."""
     day = decided
     while window:
         day += timedelta(days=1)
-        window -= chinese_calendar.is_workday(day)  # type: ignore[no-untyped-call]
+        window -= working(day)
     return day
 
 

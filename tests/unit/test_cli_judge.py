@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.submission import Position
@@ -19,10 +19,9 @@ from models.verdict import RecordState
 from models.words import Category, Op
 from streams.cli import run
 from streams.judging.offline import temporary_states
-from streams.registry import load_calendar
+from tests.support.deployed import CALENDAR
 from tests.support.samples import RESIDENT_ID, VALID, delivery
 
-CALENDAR = load_calendar(Path("deploy/registry"))
 PROGRAM = [sys.executable, "-c", "from streams.cli import main; main()"]
 
 
@@ -265,7 +264,6 @@ STATE = RecordState(
 keys = st.integers(0, 30).map(lambda n: n.to_bytes(16))
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(keys, states), max_size=60))
 def test_states_that_went_to_disk_come_back_as_they_were(
     puts: list[tuple[bytes, RecordState]],

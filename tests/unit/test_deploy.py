@@ -11,8 +11,8 @@ import yaml
 
 from deploy.grafana.generate import ALERTS, FOLDER, dashboards
 from streams import __version__
-from streams.registry import load_registry
 from streams.settings import DEPLOY, Settings
+from tests.support.deployed import REGISTRY
 from tests.support.needs import require
 
 ROOT = DEPLOY.parent
@@ -142,7 +142,7 @@ def test_prometheus_reads_the_rules_and_tells_alertmanager() -> None:
 
 
 def test_the_dashboards_are_as_generated() -> None:
-    generated = dashboards(load_registry(DEPLOY / "registry"))
+    generated = dashboards(REGISTRY)
     assert generated == {file.name: file.read_text("utf-8") for file in FOLDER.iterdir()}
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import openpyxl
 import pytest
 from hypothesis import given as fuzz
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from models.records import SCHEMAS
@@ -664,7 +663,6 @@ def told(rows: Iterable[Row], notes: list[str]) -> str:
     return "\n".join([*(str(row.submission) for row in rows if rules([row])), *notes])
 
 
-@settings(max_examples=150, deadline=None)
 @fuzz(content=bytes_of_files, suffix=st.sampled_from([".ndjson", ".csv", ".xlsx", ""]))
 def test_any_bytes_are_rows_or_one_refusal(content: bytes, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -690,7 +688,6 @@ cells = (
 )
 
 
-@settings(max_examples=60, deadline=None)
 @fuzz(rows=st.lists(st.lists(cells, max_size=len(CODES) + 3), max_size=4), headed=st.booleans())
 def test_any_cells_are_rows_or_one_refusal(rows: list[list[Any]], headed: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -32,12 +32,10 @@ from streams.intake.keys import KeyRing, issue
 from streams.log.connection import LogError
 from streams.log.topics import partition_of
 from streams.log.writer import LogWriter, Message
-from streams.registry import load_calendar, load_registry
-from streams.settings import DEPLOY, Settings
+from streams.settings import Settings
+from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.samples import delivery
 
-REGISTRY = load_registry(DEPLOY / "registry", b"a secret")
-CALENDAR = load_calendar(DEPLOY / "registry")
 NOW = datetime(2022, 6, 10, 12, tzinfo=SHANGHAI)
 PLATFORM, UNIT, FOREIGN = "caidian-dashuju", "蔡甸区", "黄陂区"
 JSON = {"Content-Type": "application/json"}

@@ -1,7 +1,6 @@
 """The one pure function: versions, timeliness, and what it refuses."""
 
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,9 @@ from models.judging import applied, identify, judge
 from models.submission import Position, Submission, Unreadable, read_submission
 from models.verdict import RecordState, Verdict
 from models.words import SHANGHAI, Category, Effect, Op
-from streams.registry import load_calendar, load_registry
+from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.samples import RECEIVED, delivery
 
-REGISTRY = load_registry(Path("deploy/registry"), identity_key=b"test")
-CALENDAR = load_calendar(Path("deploy/registry"))
 BROKEN: dict[str, Any] = {"XK_NR": "测试"}
 DEADLINE = date(2022, 6, 22)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from models.registry import Registry
 from streams.cli import run
-from streams.registry import load_registry
 from streams.settings import DEPLOY, Settings, SettingsError, load_settings
 from streams.upkeep.access import FILE, Grant, grants, render
+from tests.support.deployed import REGISTRY
 
 UNITS = "- {id: 江夏区, kind: district}\n"
 APPLY = DEPLOY / "kafka" / "apply.sh"
@@ -44,7 +44,7 @@ def registry_of(*platforms: tuple[str, str]) -> Registry:
 
 def test_what_is_deployed_is_what_is_rendered(tmp_path: Path) -> None:
     deployed = (DEPLOY / "kafka" / FILE).read_text("utf-8")
-    assert deployed == render(Settings(), load_registry(DEPLOY / "registry"))
+    assert deployed == render(Settings(), REGISTRY)
     assert run(["kafka", "render", "--out", str(tmp_path)]) == 0
     assert (tmp_path / FILE).read_text("utf-8") == deployed
 

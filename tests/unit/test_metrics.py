@@ -13,11 +13,9 @@ from streams.clock import DataClock
 from streams.counting.rollup import Rollup
 from streams.log.source import Batch
 from streams.log.wire import PlatformSeen, TallyKey, TallyValue
-from streams.registry import load_calendar
-from streams.settings import DEPLOY
 from streams.watch.collectors import UnitCollector
+from tests.support.deployed import CALENDAR
 
-CALENDAR = load_calendar(DEPLOY / "registry")
 ONE = Tally(1, 1, 1)
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.submission import Position
@@ -39,7 +39,6 @@ STATE = RecordState(
 
 
 @given(st.dictionaries(keys, states, max_size=20), st.dictionaries(keys, states, max_size=20))
-@settings(max_examples=30, deadline=None)
 def test_what_is_put_is_there(
     tmp_path_factory: pytest.TempPathFactory,
     one: dict[bytes, RecordState],

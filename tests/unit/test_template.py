@@ -20,8 +20,7 @@ from streams.demo.simulate.subjects import Issuer
 from streams.files import Given, open_file
 from streams.files.row import EXPLANATIONS
 from streams.files.template import CODES, FIRST, template
-from streams.registry import load_calendar, load_registry
-from streams.settings import DEPLOY
+from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.samples import RECEIVED
 
 UNIT = "江夏区"
@@ -67,9 +66,8 @@ def test_a_filled_template_is_read_back_and_compliant(tmp_path: Path, category: 
             WRITERS[category](
                 Draft(issuer, issuer.agencies[0], n, n, n + 1, date(2022, 6, 1), 7 * n)
             )
-            for n in range(60)
+            for n in range(20)
         ]
-    registry, calendar = load_registry(DEPLOY / "registry"), load_calendar(DEPLOY / "registry")
     found = read(filled(tmp_path / "a.xlsx", category, *records))
     assert len(found) == len(records)
     for submission, record in zip(found, records, strict=True):
@@ -79,8 +77,8 @@ def test_a_filled_template_is_read_back_and_compliant(tmp_path: Path, category: 
         assert {c: float(v) if c in amounts else v for c, v in given.items()} == {
             c: float(v) if c in amounts else v for c, v in record.items() if v
         }
-        submission.record_key = identify(submission, registry)
-        verdict = judge(submission, None, registry, calendar)
+        submission.record_key = identify(submission, REGISTRY)
+        verdict = judge(submission, None, REGISTRY, CALENDAR)
         assert verdict.state.compliant, verdict.reasons
 
 

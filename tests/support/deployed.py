@@ -1,0 +1,11 @@
+"""What `deploy/registry` says, read once for all tests of a process: to lay out 140 years of
+working days takes longer than most tests.
+"""
+
+from typing import Final
+
+from streams.registry import load_calendar, load_registry
+from streams.settings import DEPLOY
+
+REGISTRY: Final = load_registry(DEPLOY / "registry", identity_key=b"test")
+CALENDAR: Final = load_calendar(DEPLOY / "registry")

@@ -37,6 +37,7 @@ from streams.log.topics import SUBMISSIONS, VERDICTS
 from streams.log.wire import is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
+from streams.upkeep.migrate import migrate
 from streams.worker import Worker, working
 from tests.support.brokers import Broker
 from tests.support.oracle import until
@@ -98,6 +99,7 @@ GROUP BY unit, category, partition
 
 def page_times(settings: Settings, records: int) -> dict[str, float]:
     """Make a year of records and tallies, and ask for the page; milliseconds."""
+    migrate(settings)
     with Store.open(settings) as store:
         store.command("SET max_partitions_per_insert_block = 1000")
         for begin in range(0, records, 1_000_000):
@@ -129,7 +131,7 @@ def median_ms(ask: Callable[[], Any]) -> float:
 def arrow_rate(folder: Path, lines: Sequence[bytes]) -> float:
     """A bare loop: the same rows, as Arrow, into the columns of `records`."""
     settings = Settings(clickhouse=f"chdb:{folder}")
-    Store.open(settings).close()
+    migrate(settings)
     tables = [arrow_of(lines[at : at + ROWS]) for at in range(0, len(lines), ROWS)]
     client = clickhouse_connect.get_client(interface="chdb", path=str(folder), database="xinshao")
     try:
@@ -164,7 +166,9 @@ def arrow_of(lines: Sequence[bytes]) -> pa.Table:
 
 def insert_rate(folder: Path, lines: Sequence[bytes]) -> float:
     """Verdict messages into the store, in this thread."""
-    with Store.open(Settings(clickhouse=f"chdb:{folder}")) as store:
+    settings = Settings(clickhouse=f"chdb:{folder}")
+    migrate(settings)
+    with Store.open(settings) as store:
         begin = time.perf_counter()
         for at in range(0, len(lines), ROWS):
             store.insert("verdicts", lines[at : at + ROWS])
@@ -242,6 +246,7 @@ async def rates(broker: Broker, folder: Path, records: int) -> dict[str, float]:
                 "data": folder / name,
                 "port": free_port(),
                 "clock": "data",
+                "migrate": True,
                 **given,
             }
         )

@@ -11,7 +11,7 @@ XinshaoError                      models.errors
 │   ├── KeysError                 streams.intake.keys
 │   ├── NotRendered               streams.watch.alerts.check
 │   ├── OutsideCalendar           models.calendar
-│   ├── RefusedError              streams.store.client
+│   ├── RefusedError              streams.store.errors
 │   ├── RegistryError             models.registry
 │   ├── SettingsError             streams.settings
 │   ├── SubmitError               streams.client.delivery
@@ -22,7 +22,8 @@ XinshaoError                      models.errors
 ├── LaterError                    streams.errors: not now; the same may succeed later
 │   ├── GatewayUnavailableError   streams.client.delivery
 │   ├── LogUnavailableError       streams.log.connection
-│   └── StoreUnavailableError     streams.store.client
+│   └── StoreUnavailableError     streams.store.errors
+│       └── SchemaBehindError     streams.store.errors
 ├── OperatorError                 streams.errors: stop; somebody who runs the program must act
 │   ├── BrokerUnavailableError    streams.demo.tansu
 │   ├── DemoError                 streams.demo.month
@@ -30,7 +31,7 @@ XinshaoError                      models.errors
 │   ├── LogError                  streams.log.connection
 │   ├── RecoverError              streams.upkeep.restore
 │   ├── StateError                streams.judging.state
-│   ├── StoreError                streams.store.client
+│   ├── StoreError                streams.store.errors
 │   ├── ToolsMissingError         streams.watch.alerts.check
 │   ├── TopicError                streams.log.topics
 │   ├── UnansweredError           streams.log.source

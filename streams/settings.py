@@ -109,19 +109,22 @@ class Settings(BaseSettings):
     """Where everything judged is kept: http://host:8123, https://host:8443, or chdb:FOLDER for the
     engine inside the process. Empty: nowhere."""
     clickhouse_database: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = "xinshao"
-    """The database; it is made where it is missing."""
+    """The database; `xinshao migrate` makes it where it is missing."""
     clickhouse_user: str = "default"
-    """The server's user. It needs to create, alter, insert and select in the database."""
+    """The server's user. It needs to select in the database; a worker's also to insert; that of
+    `xinshao migrate` also to create and alter."""
     clickhouse_password: SecretStr = SecretStr("")
     """That user's password."""
     clickhouse_replicated: bool = False
     """Replicated tables, in a Replicated database: for a cluster with Keeper."""
     clickhouse_timeout: Annotated[float, Field(ge=1)] = 30.0
     """How long a server may take to answer."""
+    migrate: bool = False
+    """Whether a worker brings the schema up to date when it starts; else `xinshao migrate` does."""
     sink_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """The most rows of a partition in one insert, and how many begin an insert at once."""
+    """So many rows of a table begin an insert at once; it holds at most so many a partition."""
     sink_seconds: Annotated[float, Field(ge=0)] = 1.0
-    """Fewer rows than that gather so long."""
+    """Fewer rows are inserted so long after the first of them came."""
     store_months: Annotated[int, Field(ge=0)] = 0
     """Records and tallies go from the store after so many months; 0: never."""
     audit_months: Annotated[int, Field(ge=0)] = 0

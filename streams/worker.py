@@ -40,7 +40,9 @@ from streams.log.writer import LogWriter
 from streams.meters import SinkMetrics, WorkerMetrics
 from streams.registry import load_calendar, load_registry
 from streams.settings import Settings
+from streams.store.client import Store
 from streams.upkeep.access import worker_groups
+from streams.upkeep.migrate import migrate
 from streams.watch.collectors import SourceCollector, StateCollector, UnitCollector
 from streams.watch.pages import Health, add_pages
 
@@ -122,6 +124,8 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
             worker = _assemble(settings, registry, calendar, platforms, writer, store)
             await worker.app.start()
             try:
+                if worker.sink is not None:
+                    worker.sink.begin()
                 yield worker
             finally:
                 await worker.app.stop()
@@ -196,7 +200,7 @@ def _assemble(
     sink = None
     sinking = []
     if settings.clickhouse:
-        sink = Sink(settings, writer, SinkMetrics(metrics.registry))
+        sink = Sink(settings, writer, SinkMetrics(metrics.registry), partial(_store, settings))
         for name, rows_of in STORED.items():
             source = RecordSource(
                 app,
@@ -233,6 +237,12 @@ def _assemble(
     add_pages(app, metrics.registry, Health(sources, settings.stuck_after))
     add_console(app, rollup, clock)
     return Worker(app, judging, rollup, clock, sink)
+
+
+def _store(settings: Settings) -> Store:
+    if settings.migrate:
+        migrate(settings)
+    return Store.open(settings)
 
 
 def _serve(

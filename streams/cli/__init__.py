@@ -32,6 +32,7 @@ from streams.cli.gateway import gateway
 from streams.cli.judge import judge
 from streams.cli.kafka import kafka
 from streams.cli.keys import keys
+from streams.cli.migrate import migrate
 from streams.cli.platforms import platforms
 from streams.cli.reconcile import reconcile
 from streams.cli.rejects import rejects
@@ -79,6 +80,7 @@ _VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
     (worker, "运行研判进程"),
     (gateway, "运行网关：接收报送，答复查询"),
     (doctor, "检查：什么连得上、配得对、落后多少"),
+    (migrate, "升级数据库结构；其他命令只检查，不改动"),
     (bulletin, "生成某月通报：json、docx、xlsx、html"),
     (reconcile, "核对：实时统计、数据库统计与由信息清点的是否一致"),
     (submit, "向网关报送文件；中断后再运行同一命令即可续传"),

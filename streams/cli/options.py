@@ -22,6 +22,10 @@ OfUnit = Annotated[str | None, typer.Option("--unit", metavar="U", help="报送�
 DataFolder = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="数据文件夹；缺省为用户数据目录")
 ]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="演示的数据文件夹；不需任何服务"),
+]
 RegistryFolder = Annotated[
     Path | None,
     typer.Option(

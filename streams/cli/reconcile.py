@@ -2,12 +2,11 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from streams.cli.options import AsJson, store_settings
+from streams.cli.options import AsJson, StoreFolder, store_settings
 from streams.cli.terminal import FINDINGS, stdout
 
 if TYPE_CHECKING:
@@ -24,10 +23,7 @@ _KEYS_SHOWN: Final = 20
 
 def reconcile(
     month: Annotated[str, typer.Argument(metavar="MONTH", help="月份，如 2022-06")],
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="DIR", help="读取演示的数据文件夹，不需任何服务"),
-    ] = None,
+    data: StoreFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare live tallies, stored tallies and a recount from the records of a month."""

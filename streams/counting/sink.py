@@ -30,7 +30,8 @@ from streams.log.wire import Reject, TallyKey, TallyValue, is_record_key
 from streams.log.writer import LogWriter
 from streams.meters import SinkMetrics
 from streams.settings import Settings
-from streams.store.client import RefusedError, Store, StoreUnavailableError
+from streams.store.client import Store
+from streams.store.errors import RefusedError, StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +75,15 @@ class Round:
 class Sink:
     """Inserts what the stream wrote into the store."""
 
-    def __init__(self, settings: Settings, writer: LogWriter, metrics: SinkMetrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        writer: LogWriter,
+        metrics: SinkMetrics,
+        open_store: Callable[[], Store],
+    ) -> None:
         self._settings = settings
+        self._open_store = open_store
         self._writer = writer
         self._metrics = metrics
         self._store: Store | None = None
@@ -84,6 +92,15 @@ class Sink:
         self._gathering: dict[str, Round] = {}
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._running: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """Open the store now, whether there is something to insert or not.
+
+        A fault is logged; it is the first insert that waits for the store, or fails.
+        """
+        opening = asyncio.create_task(self._open_early())
+        self._running.add(opening)
+        opening.add_done_callback(self._running.discard)
 
     async def close(self) -> None:
         """Close the store; waits for an insert under way, at most as long as one may take."""
@@ -184,6 +201,12 @@ class Sink:
         )
         await self._writer.write(self._settings.topic(REJECTS), 0, [reject.encode()])
 
+    async def _open_early(self) -> None:
+        try:
+            await self._in_thread(self._opened)
+        except (StoreError, StoreUnavailableError) as error:
+            log.warning("还不能写入数据库：%s", error)
+
     # -- in the thread
 
     async def _in_thread(
@@ -192,10 +215,13 @@ class Sink:
         run = partial(work, *given, **named)
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
-    def _insert_now(self, table: str, lines: Sequence[bytes]) -> None:
+    def _opened(self) -> Store:
         if self._store is None:
-            self._store = Store.open(self._settings)
-        self._store.insert(table, lines)
+            self._store = self._open_store()
+        return self._store
+
+    def _insert_now(self, table: str, lines: Sequence[bytes]) -> None:
+        self._opened().insert(table, lines)
 
     def _close(self) -> None:
         if self._store is not None:

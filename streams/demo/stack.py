@@ -16,6 +16,7 @@ from streams.log.writer import LogWriter
 from streams.registry import load_registry
 from streams.settings import Settings, load_settings
 from streams.store.client import CHDB, CHDB_FOLDER, Store
+from streams.upkeep.migrate import migrate
 from streams.upkeep.restore import recover
 from streams.worker import Worker, working
 
@@ -53,6 +54,7 @@ async def embedded(
             data=data / "worker",
             clock="data",
             clickhouse=f"{CHDB}{data / CHDB_FOLDER}",
+            migrate=True,
             **({} if port is None else {"port": port}),
         )
         shutil.rmtree(settings.data / "state", ignore_errors=True)
@@ -103,6 +105,7 @@ async def _recover(settings: Settings) -> None:
     writer = LogWriter(settings)
     await writer.start()
     try:
+        migrate(settings)
         with Store.open(settings) as store:
             await recover(settings, store, writer)
     finally:

@@ -1,41 +1,37 @@
 """The store: ClickHouse, as a server over HTTP or as the engine inside this process (chdb).
 
-Everything that was judged is kept there (`deploy/clickhouse`). The same migrations make the tables
-of both; they are applied in order when the store is opened, and an applied one must stay as it is.
+Everything that was judged is kept there. `streams.store.migrations` makes its tables; opening the
+store only checks that they are as this program needs them.
 
 Calls block: on an event loop they belong in a thread. A store is for one thread at a time; chdb
 takes any number of stores on one folder, all of one process.
 """
 
-import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from string import Template
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-import orjson
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, ProgrammingError
 from urllib3.exceptions import HTTPError
 
-from streams.errors import InputError, LaterError, OperatorError
-from streams.settings import DEPLOY, Settings
-
-log = logging.getLogger(__name__)
+from streams.settings import Settings
+from streams.store.errors import (
+    RefusedError,
+    SchemaBehindError,
+    StoreError,
+    StoreUnavailableError,
+)
+from streams.store.migrations import MIGRATIONS, RUN, require_current
 
 CHDB: Final = "chdb:"
 """What the address of an embedded store begins with; its folder follows."""
 
 CHDB_FOLDER: Final = "clickhouse"
 """What that folder is called in the data folder of the embedded stack."""
-
-MIGRATIONS: Final = DEPLOY / "clickhouse"
 
 _CONNECT_TIMEOUT: Final = 5
 _SESSION: Final = {
@@ -74,95 +70,45 @@ _REFUSALS: Final = frozenset(
 )
 """ClickHouse's codes for "these rows, never": waiting mends none of them."""
 
-
-class StoreError(OperatorError):
-    """The store cannot be used as it is; the message says why and what to do, in Chinese."""
-
-
-class StoreUnavailableError(LaterError):
-    """The store does not answer, or not now: the same call may succeed later."""
-
-
-class RefusedError(InputError):
-    """The store refuses what it was given to insert; it holds none of it.
-
-    `name` and `code` are ClickHouse's; its own message is left out, as it carries the data.
-    """
-
-    def __init__(self, name: str, code: int) -> None:
-        super().__init__(f"数据库不接受（{name}，代码 {code}）")
-        self.name = name
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered file of SQL statements, each of which may be repeated."""
-
-    number: int
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text, hexadecimal."""
-        return sha256(self.text.encode()).hexdigest()
-
-    def statements(self, *, replicated: bool) -> list[str]:
-        """The statements, with the engines that are asked for."""
-        prefix = "Replicated" if replicated else ""
-        text = Template(self.text).substitute(replicated=prefix)
-        return [statement for part in _END.split(text) if (statement := part.strip())]
-
-
-_END: Final = re.compile(r";\s*$", re.MULTILINE)
-_FILE: Final = re.compile(r"(\d{3})_[a-z_]+\.sql")
-
-
-def migrations(folder: Path = MIGRATIONS) -> list[Migration]:
-    """The migrations of a folder, in order: 001_name.sql, 002_name.sql and so on.
-
-    Raises:
-        StoreError: a number is missing or there twice, or a file is not named so.
-    """
-    found = []
-    for number, path in enumerate(sorted(folder.glob("*.sql")), start=1):
-        match = _FILE.fullmatch(path.name)
-        if match is None or int(match[1]) != number:
-            raise StoreError(
-                f"数据库迁移文件 {path} 的编号不连续或重复，应为 {number:03d}_名称.sql"
-            )
-        found.append(Migration(number, path.name, path.read_text(encoding="utf-8")))
-    return found
+_MISSING: Final = frozenset({60, 81})  # UNKNOWN_TABLE, UNKNOWN_DATABASE
 
 
 class Store:
-    """An open store, its tables as this program's migrations make them."""
+    """A connection to the store."""
 
     def __init__(self, client: Client, database: str) -> None:
         """Use `Store.open`."""
         self._client = client
-        self.database = database
+        self.database = client.database = database
 
     @classmethod
     def open(cls, settings: Settings, folder: Path = MIGRATIONS) -> Self:
-        """Connect, apply what is missing of the migrations, and set the retention.
+        """Connect, and check that the schema is the one that the migrations in the folder make.
 
         Raises:
+            SchemaBehindError: it is not yet.
             StoreUnavailableError: the store does not answer.
             StoreError: no store is configured, another process has the embedded one open, an
                 applied migration was edited, or the store is that of a newer program.
         """
-        found = migrations(folder)
-        with _failures():
-            client = _connect(settings)
-        store = cls(client, settings.clickhouse_database)
+        store = cls.connect(settings)
         try:
-            store._prepare(found, settings)
+            require_current(store, folder)
         except BaseException:
             store.close()
             raise
         return store
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """Connect, whatever is in the database or not: to migrate it, or to look at its schema.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+            StoreError: no store is configured, or another process has the embedded one open.
+        """
+        with _failures():
+            return cls(_connect(settings), settings.clickhouse_database)
 
     def close(self) -> None:
         """Close the connection; of an embedded store, the last one closes the engine."""
@@ -208,80 +154,18 @@ class Store:
                 sql, parameters=parameters, fmt="JSONEachRow", settings=_WAIT
             ).splitlines()
 
-    def command(self, sql: str) -> None:
-        """Run a statement that answers nothing.
+    def command(self, sql: str, *, inside: bool = True) -> None:
+        """Run a statement that answers nothing, inside the database or outside of any.
 
         Raises:
             StoreUnavailableError: the store does not answer, or not now.
         """
         with _failures():
-            self._client.command(sql)
-
-    # -- on opening
-
-    def _prepare(self, found: list[Migration], settings: Settings) -> None:
-        replicated = settings.clickhouse_replicated
-        engine = "ReplicatedReplacingMergeTree" if replicated else "ReplacingMergeTree"
-        kind = _REPLICATED_DATABASE.format(self.database) if replicated else ""
-        self.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}`{kind}")
-        self._client.database = self.database
-        self.command(_LEDGER.format(engine))
-        applied = {number: (name, checksum) for number, name, checksum in self.rows(_APPLIED)}
-        if applied.keys() - {migration.number for migration in found}:
-            raise StoreError(
-                f"数据库 {self.database} 已由更新版本的程序升级过，请用该版本或更新的程序"
-            )
-        for migration in found:
-            self._migrate(migration, applied.get(migration.number), replicated=replicated)
-        self._retain("records", "day", settings.store_months)
-        self._retain("tallies", "day", settings.store_months)
-        self._retain("submissions", "received_at", settings.audit_months)
-        self._retain("rejects", "rejected_at", settings.audit_months)
-
-    def _migrate(
-        self, migration: Migration, applied: tuple[str, str] | None, *, replicated: bool
-    ) -> None:
-        if applied is None:
-            for statement in migration.statements(replicated=replicated):
-                self.command(statement)
-            done = {"number": migration.number, "name": migration.name}
-            self.insert("migrations", [orjson.dumps({**done, "checksum": migration.checksum})])
-            log.info("数据库 %s 已执行迁移 %s", self.database, migration.name)
-        elif applied != (migration.name, migration.checksum):
-            raise StoreError(
-                f"数据库迁移 {migration.name} 已在 {self.database} 上执行过，文件后来又被改动："
-                "请恢复原文件，要改表结构请另加一个新编号的迁移"
-            )
-
-    def _retain(self, table: str, column: str, months: int) -> None:
-        """Let rows go that many months after the day in the column; 0: never."""
-        ((there,),) = self.rows(
-            "SELECT extract(create_table_query, 'TTL toDate\\\\(\\\\w+\\\\) \\\\+ toIntervalMonth"
-            "\\\\((\\\\d+)\\\\)') FROM system.tables"
-            " WHERE database = {database:String} AND name = {table:String}",
-            database=self.database,
-            table=table,
-        )
-        if there == (str(months) if months else ""):
-            return
-        ttl = f"MODIFY TTL toDate({column}) + toIntervalMonth({months})" if months else "REMOVE TTL"
-        self.command(f"ALTER TABLE {table} {ttl}")
+            self._client.command(sql, use_database=inside)
 
 
 _WAIT: Final = {"wait_end_of_query": 1}
 """An answer of success is given at the end, when it is one."""
-
-_REPLICATED_DATABASE: Final = (
-    " ENGINE = Replicated('/clickhouse/databases/{}', '{{shard}}', '{{replica}}')"
-)
-_LEDGER: Final = (
-    "CREATE TABLE IF NOT EXISTS migrations ("
-    "number UInt16 COMMENT '编号', name String COMMENT '文件名', "
-    "checksum String COMMENT '文件内容的 SHA-256', "
-    "applied_at DateTime('Asia/Shanghai') DEFAULT now() COMMENT '执行的时间'"
-    ") ENGINE = {} ORDER BY number COMMENT '已执行的数据库迁移'"
-)
-_APPLIED: Final = "SELECT number, name, checksum FROM migrations FINAL ORDER BY number"
 
 
 def _connect(settings: Settings) -> Client:
@@ -326,5 +210,7 @@ def _failures() -> Iterator[None]:
         name = (error.name if isinstance(error, Error) else None) or type(error).__name__
         if code in _REFUSALS:
             raise RefusedError(name, code) from None
+        if code in _MISSING:
+            raise SchemaBehindError(f"数据库里没有要用的表（{name}）：{RUN}") from error
         told = name if code is None else f"{name}，代码 {code}"
         raise StoreUnavailableError(f"数据库没有正常应答（{told}）") from error

@@ -29,6 +29,7 @@ from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.registry import load_registry
 from streams.settings import Settings
 from streams.store.client import Store
+from streams.upkeep.migrate import migrate
 from streams.worker import working
 from tests.support.brokers import Broker, Kafka
 from tests.support.house import free_port
@@ -241,8 +242,7 @@ async def test_the_api_keeps_to_its_document(tansu: Tansu, tmp_path: Path) -> No
     settings, opening = await ready(
         tansu, tmp_path, clickhouse=f"chdb:{tmp_path / 'store'}", gateway_rate=1e6
     )
-    with Store.open(settings):
-        pass
+    migrate(settings)
     async with serving(settings) as gateway:
         await asyncio.to_thread(_hold_to_document, gateway.address, opening)
 

@@ -26,7 +26,7 @@ from streams.intake.keys import Key
 from streams.log.wire import encode_verdict
 from streams.settings import Settings
 from streams.store.answers import Owned, Receipt
-from streams.store.client import Store
+from tests.support.clickhouse import migrated
 from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.samples import VALID, delivery
 
@@ -71,7 +71,7 @@ def desk(settings: Settings) -> Iterator[Desk]:
         submission.record_key = identify(submission, REGISTRY)
         submission.position = Position(1, number)
         rows.append(encode_verdict(judge(submission, None, REGISTRY, CALENDAR)))
-    with Store.open(settings) as store:
+    with migrated(settings) as store:
         store.insert("verdicts", rows)
         desk = Desk(settings, REGISTRY, CALENDAR)
         yield desk

@@ -18,6 +18,7 @@ from streams.settings import Settings
 from streams.store.answers import NEVER, Cursor, PendingRecord, Standing
 from streams.store.client import Store
 from streams.worker import Worker, working
+from tests.support.clickhouse import migrated
 from tests.support.oracle import (
     Deliveries,
     Outcome,
@@ -40,7 +41,7 @@ def settings(tansu: Tansu, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    with Store.open(settings) as store:
+    with migrated(settings) as store:
         yield store
 
 

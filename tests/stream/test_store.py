@@ -29,13 +29,21 @@ from streams.log.topics import (
 )
 from streams.log.writer import Message
 from streams.settings import Settings
-from streams.store.client import RefusedError, Store
+from streams.store.client import Store
+from streams.store.errors import RefusedError, SchemaBehindError, StoreError
 from streams.store.figures import StoredFigures
+from streams.upkeep.migrate import migrate, outstanding
 from streams.upkeep.reconcile import reconcile
 from streams.upkeep.restore import RecoverError, recover
 from streams.watch.collectors import window_start
 from streams.worker import working
-from tests.support.clickhouse import assert_equal_to_log, tallies_in
+from tests.support.clickhouse import (
+    READER,
+    ClickHouse,
+    assert_equal_to_log,
+    migrated,
+    tallies_in,
+)
 from tests.support.oracle import (
     Deliveries,
     Outcome,
@@ -60,7 +68,7 @@ def settings(tansu: Tansu, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    with Store.open(settings) as store:
+    with migrated(settings) as store:
         yield store
 
 
@@ -385,6 +393,25 @@ async def test_every_difference_is_found_with_its_records(settings: Settings, st
 def bucket_of(verdict: dict[str, str]) -> Bucket:
     day = date.fromisoformat(verdict["day"])
     return Bucket(verdict["unit"], Category(verdict["category"]), day)
+
+
+def test_a_reader_needs_no_right_to_change_anything(tmp_path: Path) -> None:
+    server = ClickHouse(tmp_path / "server").start()
+    try:
+        settings = Settings(clickhouse=server.address)
+        reader = settings.model_copy(update={"clickhouse_user": READER})
+        with pytest.raises(StoreError, match="ACCESS_DENIED"):
+            migrate(reader)
+        with pytest.raises(SchemaBehindError, match="xinshao migrate"):
+            Store.open(reader)
+        migrate(settings)
+        with Store.open(reader) as store:
+            assert StoredFigures(store).frozen_months() == []
+            with pytest.raises(StoreError, match="ACCESS_DENIED"):
+                store.insert("platforms", [b"{}"])
+        assert not outstanding(reader)
+    finally:
+        server.kill()
 
 
 def test_a_row_that_is_refused_takes_none_of_its_insert_along(store: Store) -> None:

@@ -1,9 +1,11 @@
 """A ClickHouse server for the tests: the real engine (chdb) behind ClickHouse's HTTP interface.
 
 It is a process of its own, so that it can be stopped, frozen and killed; and it can be told to
-answer 500, to be slow, or to cut the connection once it has applied an insert.
+answer 500, to be slow, or to cut the connection once it has applied an insert. One of its users may
+only read.
 """
 
+import base64
 import itertools
 import json
 import re
@@ -32,10 +34,20 @@ from streams.log.topics import REJECTS, TALLIES, VERDICTS
 from streams.log.wire import decode_verdict, is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
+from streams.upkeep.migrate import migrate
 from tests.support.house import free_port
 from tests.support.oracle import Outcome, Record, read_log, told_by_stream
 
 _ROOT = Path(__file__).parents[2]
+
+READER = "reader"
+"""The user who may read and nothing else; everyone else may do everything."""
+
+
+def migrated(settings: Settings) -> Store:
+    """The store, its schema brought up to date."""
+    migrate(settings)
+    return Store.open(settings)
 
 
 class ClickHouse:
@@ -245,6 +257,9 @@ class _Handler(BaseHTTPRequestHandler):
                 body.partition(b"\n") if body.startswith(b"INSERT") else (body, b"", b"")
             )
             sql = head.decode()
+        if self._user() == READER and not sql.lstrip().startswith(("SELECT", "WITH")):
+            self._answer(403, b"Code: 497. DB::Exception: not allowed (ACCESS_DENIED)", code=497)
+            return
         inserting = sql.startswith("INSERT")
         fault = self.server.next_fault() if inserting else None
         if fault == "slow":
@@ -264,6 +279,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self._answer(200, answer)
+
+    def _user(self) -> str:
+        encoded = self.headers.get("Authorization", "").removeprefix("Basic ")
+        return base64.b64decode(encoded).decode().partition(":")[0]
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":

@@ -89,6 +89,7 @@ def settings_for(broker: Broker, folder: Path, **given: Any) -> Settings:
             "data": folder / "data",
             "port": free_port(),
             "clock": "data",
+            "migrate": True,
             "keep_months": 1200,  # samples are of 2022, and what comes by ingress is of today
             **given,
         }

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import yaml
 
@@ -18,7 +19,7 @@ from tests.support.needs import require
 ROOT = DEPLOY.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OWN = ("worker", "gateway", "feed")
+OWN = ("migrate", "worker", "gateway", "feed")
 DOCKERFILES = [*(DEPLOY / "docker").glob("*Dockerfile")]
 
 
@@ -125,7 +126,43 @@ def test_no_password_is_in_the_text() -> None:
             text = file.read_text("utf-8")
             assert not re.search(r"password>\w|password: *[^\s$]\w*$", text, re.MULTILINE), file
     for service in SERVICES.values():
-        assert set(service.get("secrets", ())) <= COMPOSE["secrets"].keys()
+        assert secrets(service).keys() <= COMPOSE["secrets"].keys()
+
+
+def secrets(service: dict[str, Any]) -> dict[str, str]:
+    """The secrets of a service, each with the name under which it finds it."""
+    return {
+        each if isinstance(each, str) else each["source"]: each
+        if isinstance(each, str)
+        else each["target"]
+        for each in service.get("secrets", ())
+    }
+
+
+def test_the_tables_are_made_once_before_anyone_needs_them() -> None:
+    migrate = SERVICES["migrate"]
+    assert (migrate["command"], migrate["restart"]) == (["migrate"], "on-failure")
+    for name in ("worker", "gateway"):
+        waits = SERVICES[name]["depends_on"]["migrate"]
+        assert waits == {"condition": "service_completed_successfully"}
+        assert "XINSHAO_MIGRATE" not in SERVICES[name]["environment"]
+
+
+def test_who_only_reads_the_database_may_only_read() -> None:
+    users = ElementTree.parse(DEPLOY / "docker/clickhouse-users.xml").find("users")
+    assert users is not None
+    may = {user.tag: [*user.iterfind("grants/query")] for user in users if not user.get("remove")}
+    assert may.pop("xinshao") == []  # everything
+    for grants in may.values():
+        assert [grant.text for grant in grants] == ["GRANT SELECT ON xinshao.*"]
+    gateway = SERVICES["gateway"]
+    assert gateway["environment"]["XINSHAO_CLICKHOUSE_USER"] in may
+    assert secrets(gateway)["clickhouse_gateway_password"] == "clickhouse_password"
+    entrypoint = SERVICES["clickhouse"]["entrypoint"][-1]
+    given = re.findall(r"(PASSWORD_\w+)=\$\$\(cat /run/secrets/(\w+)\)", entrypoint)
+    assert {secret for _, secret in given} == secrets(SERVICES["clickhouse"]).keys()
+    wanted = {each.get("from_env") for each in users.iter("password")}
+    assert {variable for variable, _ in given} == wanted
 
 
 def test_prometheus_reads_the_rules_and_tells_alertmanager() -> None:

@@ -6,11 +6,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from models.words import IN_TOTAL, Category
+from streams.cli import run
 from streams.settings import Settings
-from streams.store.client import MIGRATIONS, Store, StoreError, migrations
+from streams.store.client import CHDB_FOLDER, Store
+from streams.store.errors import SchemaBehindError, StoreError
+from streams.store.migrations import MIGRATIONS, Retention, bring_up_to_date, migrations
+from streams.upkeep.migrate import migrate, outstanding
 
 
 @pytest.fixture
@@ -20,6 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
+    migrate(settings)
     with Store.open(settings) as store:
         yield store
 
@@ -34,8 +40,29 @@ def test_every_statement_may_be_repeated(store: Store) -> None:
 def test_they_are_applied_once(settings: Settings, store: Store) -> None:
     applied = store.rows("SELECT number, name, applied_at FROM migrations ORDER BY number")
     assert [row[1] for row in applied] == sorted(path.name for path in MIGRATIONS.glob("*.sql"))
-    with Store.open(settings) as again:
-        assert again.rows("SELECT number, name, applied_at FROM migrations ORDER BY 1") == applied
+    assert not migrate(settings)
+    assert store.rows("SELECT number, name, applied_at FROM migrations ORDER BY 1") == applied
+
+
+def test_opening_changes_nothing_and_says_what_to_run(settings: Settings) -> None:
+    with pytest.raises(SchemaBehindError, match=r"001_records\.sql.*请运行 xinshao migrate"):
+        Store.open(settings)
+    with Store.connect(settings) as store:
+        assert store.database == "xinshao"
+        with pytest.raises(SchemaBehindError, match="请运行 xinshao migrate"):
+            store.rows("SELECT 1")  # there is no database of that name
+    assert [*outstanding(settings).migrations] == [each.name for each in migrations()]
+    assert outstanding(settings).retentions == ()
+
+
+def test_opening_a_store_that_lacks_the_last_one_says_so(settings: Settings, store: Store) -> None:
+    last = migrations()[-1]
+    store.command(
+        f"ALTER TABLE migrations DELETE WHERE number = {last.number} SETTINGS mutations_sync = 1"
+    )
+    with pytest.raises(SchemaBehindError, match=last.name) as told:
+        Store.open(settings)
+    assert migrations()[0].name not in str(told.value)
 
 
 def test_an_edited_one_is_refused_and_so_is_a_newer_store(
@@ -52,14 +79,22 @@ def test_an_edited_one_is_refused_and_so_is_a_newer_store(
     ).replace("ORDER BY 1", "ORDER BY tuple()")
     first.write_text(tables)
     second.write_text(text)
+
+    def migrated() -> None:
+        with Store.connect(settings) as store:
+            bring_up_to_date(store, settings, folder)
+
+    migrated()
     Store.open(settings, folder).close()
 
     second.write_text(f"{text}-- better\n")
-    with pytest.raises(StoreError, match=r"002_second\.sql.*又被改动"):
-        Store.open(settings, folder)
+    for use in (migrated, lambda: Store.open(settings, folder)):
+        with pytest.raises(StoreError, match=r"002_second\.sql.*又被改动"):
+            use()
     second.unlink()
-    with pytest.raises(StoreError, match="更新版本"):
-        Store.open(settings, folder)
+    for use in (migrated, lambda: Store.open(settings, folder)):
+        with pytest.raises(StoreError, match="更新版本"):
+            use()
 
 
 def test_a_gap_or_a_bad_name_is_refused(tmp_path: Path) -> None:
@@ -74,7 +109,7 @@ def test_a_gap_or_a_bad_name_is_refused(tmp_path: Path) -> None:
 def test_a_migration_that_broke_off_is_taken_up_again(settings: Settings, store: Store) -> None:
     store.command("ALTER TABLE migrations DELETE WHERE number >= 2 SETTINGS mutations_sync = 1")
     store.command("DROP TABLE platforms")
-    Store.open(settings).close()
+    assert migrate(settings).migrations == tuple(each.name for each in migrations()[1:])
     assert store.rows("SELECT count() FROM platforms_now") == [(0,)]
     assert store.rows("SELECT count() FROM migrations") == [(len(migrations()),)]
 
@@ -112,16 +147,23 @@ def test_retention_follows_the_settings(settings: Settings, store: Store) -> Non
 
     assert retention() == {}
     change = {"store_months": 36, "audit_months": 24}
-    Store.open(settings.model_copy(update=change)).close()
+    longer = settings.model_copy(update=change)
+    wanted = outstanding(longer).retentions
+    assert {(each.table, each.months) for each in wanted} == {
+        *(("records", 36), ("tallies", 36), ("submissions", 24), ("rejects", 24))
+    }
+    Store.open(longer).close()
+    assert retention() == {}
+    assert migrate(longer).retentions == wanted
     assert retention() == {
         "records": "toDate(day) + toIntervalMonth(36)",
         "tallies": "toDate(day) + toIntervalMonth(36)",
         "submissions": "toDate(received_at) + toIntervalMonth(24)",
         "rejects": "toDate(rejected_at) + toIntervalMonth(24)",
     }
-    Store.open(settings.model_copy(update={**change, "store_months": 48})).close()
+    migrate(settings.model_copy(update={**change, "store_months": 48}))
     assert retention()["records"] == "toDate(day) + toIntervalMonth(48)"
-    Store.open(settings).close()
+    assert Retention("records", "day", 0) in migrate(settings).retentions
     assert retention() == {}
 
 
@@ -134,7 +176,8 @@ def test_the_total_counts_the_categories_of_the_total() -> None:
 def test_a_store_has_one_process(store: Store, settings: Settings) -> None:
     code = (
         "from streams.settings import Settings\n"
-        "from streams.store.client import Store, StoreError\n"
+        "from streams.store.client import Store\n"
+        "from streams.store.errors import StoreError\n"
         f"try: Store.open(Settings(clickhouse={settings.clickhouse!r}))\n"
         "except StoreError as error: print(error)"
     )
@@ -145,3 +188,24 @@ def test_a_store_has_one_process(store: Store, settings: Settings) -> None:
 def test_without_an_address_there_is_no_store() -> None:
     with pytest.raises(StoreError, match="XINSHAO_CLICKHOUSE"):
         Store.open(Settings())
+
+
+def test_the_verb_migrates_checks_and_says_what_it_did(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    verb = ["migrate", "--data", str(tmp_path)]
+    assert run(verb) == 2
+    assert "没有数据库" in capfd.readouterr().err
+    (tmp_path / CHDB_FOLDER).mkdir()
+    assert run([*verb, "--check"]) == 1
+    assert "待执行迁移 001_records.sql" in capfd.readouterr().out
+    assert run([*verb, "--json"]) == 0
+    assert orjson.loads(capfd.readouterr().out) == {
+        "database": "xinshao",
+        "done": True,
+        "migrations": [each.name for each in migrations()],
+        "retentions": {},
+    }
+    for again in ([*verb, "--check"], verb):
+        assert run(again) == 0
+        assert capfd.readouterr().out == "数据库 xinshao 的结构已是最新\n"

@@ -9,6 +9,7 @@ import pytest
 from streams.cli import run
 from streams.settings import Settings
 from streams.store.client import CHDB, CHDB_FOLDER, Store
+from streams.upkeep.migrate import migrate
 
 
 def seen(platform: str, partition: int, at: datetime) -> bytes:
@@ -17,7 +18,9 @@ def seen(platform: str, partition: int, at: datetime) -> bytes:
 
 
 def test_the_register_of_a_month(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with Store.open(Settings(clickhouse=f"{CHDB}{tmp_path / CHDB_FOLDER}")) as store:
+    settings = Settings(clickhouse=f"{CHDB}{tmp_path / CHDB_FOLDER}")
+    migrate(settings)
+    with Store.open(settings) as store:
         store.insert(
             "platforms",
             [

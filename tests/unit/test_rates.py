@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from models.rates import RateKind, rate, rate_promql, rate_sql
 from models.tally import Tally
-from streams.store.client import MIGRATIONS
+from streams.store.migrations import MIGRATIONS
 from tests.support.needs import require
 
 MOST = 10**11

@@ -10,7 +10,8 @@ from models.calendar import Calendar
 from models.registry import Registry
 from streams.settings import Settings
 from streams.store.answers import Standing
-from streams.store.client import Store, StoreUnavailableError
+from streams.store.client import Store
+from streams.store.errors import StoreUnavailableError
 
 AT_ONCE: Final = 4
 """Questions answered at a time; each thread has a connection of its own."""

@@ -29,7 +29,7 @@ from streams.store.answers import (
     Standing,
     UnitSummary,
 )
-from streams.store.client import StoreError, StoreUnavailableError
+from streams.store.errors import StoreError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 

@@ -90,7 +90,6 @@ ALERTS: Final = {
     "UnitOverdue": "已逾期",
     "UnitSilent": "久未报送",
     "UnitVolumeDrop": "报送量骤降",
-    "UnitSerialGaps": "文书号断号",
     "PlatformSilent": "平台久未报送",
     "PipelineGone": "研判中断",
     "PipelineBehind": "研判落后",

@@ -122,10 +122,6 @@ def _figures() -> Iterator[Rule]:
         "unit_category:xinshao_pending_records:now",
         _told("xinshao_unit_pending_records", "unit, category, due"),
     )
-    yield _record(
-        "unit_category:xinshao_serial_gaps:now",
-        _told("xinshao_unit_serial_gaps", "unit, category"),
-    )
     week, month = (f"unit_category:xinshao_reported_records:{window}" for window in ("7d", "30d"))
     yield _record(month, _told('xinshao_unit_reported_records{window="30d"}', "unit, category"))
     yield _record(
@@ -204,15 +200,6 @@ def _units(registry: Registry, timing: Timing) -> Iterator[Rule]:
         + "条",
         action="请核对业务系统近7天作出的决定是否都已报送；如有漏报，请在期限内补报。",
         description="Fewer than half of the usual records a working day came in seven days.",
-    )
-    yield _unit(
-        "UnitSerialGaps",
-        f"{_held('unit_category:xinshao_serial_gaps:now', timing)} > 0",
-        "1h",
-        category_name=_CATEGORY_NAME,
-        summary="{{ $labels.unit }}" + _CATEGORY_NAME + "文书号有" + _COUNT + "处断号，疑似瞒报",
-        action="请核对缺少的文书号：漏报的请补报；作废或依法不公开的，请登记说明。",
-        description="Numbers are missing in series of document numbers, past their deadline.",
     )
 
 

@@ -25,6 +25,7 @@ import typer
 from streams import __version__
 from streams.cli.alerts import alerts
 from streams.cli.bulletin import bulletin
+from streams.cli.dashboards import dashboards
 from streams.cli.deadline import deadline
 from streams.cli.demo import demo
 from streams.cli.doctor import doctor
@@ -90,6 +91,7 @@ _VERBS: Final[tuple[tuple[Callable[..., None], str], ...]] = (
 for _verb, _help in _VERBS:
     app.command(help=_help)(_verb)
 app.add_typer(alerts, name="alerts")
+app.add_typer(dashboards, name="dashboards")
 app.add_typer(rejects, name="rejects")
 app.add_typer(keys, name="keys")
 app.add_typer(kafka, name="kafka")

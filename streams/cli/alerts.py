@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import RegistryFolder, registry_of
+from streams.cli.options import OutFolder, RegistryFolder, registry_of, write_rendered
 from streams.cli.terminal import FINDINGS, stdout
 
 alerts = typer.Typer(help="告警：由登记册生成规则和路由，并检查", no_args_is_help=True)
@@ -14,9 +14,7 @@ alerts = typer.Typer(help="告警：由登记册生成规则和路由，并检�
 @alerts.command(help="由登记册生成 Prometheus 规则和 Alertmanager 配置")
 def render(
     registry: RegistryFolder = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="写入的文件夹；缺省为 deploy")
-    ] = None,
+    out: OutFolder = None,
     runbook: Annotated[
         str, typer.Option("--runbook", metavar="URL", help="告警说明里处置手册的地址")
     ] = "docs/runbook.md",
@@ -30,19 +28,10 @@ def render(
     known, calendar = registry_of(registry)
     channels = load_channels(registry or DEPLOY / "registry")
     routes = render_routes(known, calendar, channels)
-    folder = out or DEPLOY
-    files = {
-        **{
-            f"prometheus/rules/{name}": text
-            for name, text in render_rules(known, runbook=runbook).items()
-        },
-        **{f"alertmanager/{name}": text for name, text in routes.items()},
-    }
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-        stdout().print(f"已写出 {path}", soft_wrap=True)
+    rules = render_rules(known, runbook=runbook)
+    files = {f"prometheus/rules/{name}": text for name, text in rules.items()}
+    files |= {f"alertmanager/{name}": text for name, text in routes.items()}
+    write_rendered(files, out)
 
 
 @alerts.command(help="用 promtool、amtool 检查规则、规则测试、配置和每条路由")

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.words import SHANGHAI, Category
-from streams.cli.terminal import Failure
+from streams.cli.terminal import Failure, stdout
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from models.calendar import Calendar
     from models.registry import Registry
     from streams.settings import Settings
@@ -25,6 +27,9 @@ DataFolder = Annotated[
 StoreFolder = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="演示的数据文件夹；不需任何服务"),
+]
+OutFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="写入的文件夹；缺省为 deploy")
 ]
 RegistryFolder = Annotated[
     Path | None,
@@ -75,6 +80,17 @@ def registry_of(folder: Path | None) -> "tuple[Registry, Calendar]":
 
     folder = folder or DEPLOY / "registry"
     return load_registry(folder), load_calendar(folder)
+
+
+def write_rendered(files: "Mapping[str, str]", out: Path | None) -> None:
+    """Write what was rendered into the folder of `OutFolder`, by the files' paths in it."""
+    from streams.settings import DEPLOY
+
+    for name, text in files.items():
+        path = (out or DEPLOY) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        stdout().print(f"已写出 {path}", soft_wrap=True)
 
 
 def unit_of(name: str | None, registry: "Registry") -> str | None:

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import yaml
 
-from deploy.grafana.generate import ALERTS, FOLDER, dashboards
 from streams import __version__
+from streams.cli import run
 from streams.settings import DEPLOY, Settings
-from tests.support.deployed import REGISTRY
+from streams.watch.dashboards import ALERTS, FOLDER
 from tests.support.needs import require
 
 ROOT = DEPLOY.parent
@@ -178,9 +178,13 @@ def test_prometheus_reads_the_rules_and_tells_alertmanager() -> None:
     assert f"127.0.0.1:{port}:{port}" in SERVICES[name]["ports"]
 
 
-def test_the_dashboards_are_as_generated() -> None:
-    generated = dashboards(REGISTRY)
-    assert generated == {file.name: file.read_text("utf-8") for file in FOLDER.iterdir()}
+def test_the_dashboards_are_as_rendered(tmp_path: Path) -> None:
+    assert run(["dashboards", "render", "--out", str(tmp_path)]) == 0
+    rendered, committed = (
+        {file.name: file.read_text("utf-8") for file in (deploy / FOLDER).iterdir()}
+        for deploy in (tmp_path, DEPLOY)
+    )
+    assert committed == rendered, "run xinshao dashboards render"
 
 
 def test_the_dashboards_have_a_word_for_every_alert() -> None:
@@ -200,7 +204,7 @@ def test_the_dashboards_ask_sources_that_are_provisioned() -> None:
     there = {(source["type"], source["uid"]) for source in provisioned["datasources"]}
     asked = {
         (source["type"], source["uid"])
-        for file in FOLDER.iterdir()
+        for file in (DEPLOY / FOLDER).iterdir()
         for source in sources(json.loads(file.read_text("utf-8")))
     }
     assert asked == there

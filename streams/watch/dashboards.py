@@ -1,8 +1,7 @@
-"""Grafana's dashboards, written in Python: `python -m deploy.grafana.generate`.
+"""Grafana's dashboards, written in Python and rendered by `xinshao dashboards render`.
 
-The files in `dashboards` are what this program writes; run it again after a change here, or of the
-thresholds in the registry. What is now comes from Prometheus, as the very figures that are alerted
-on; what was, by day, from ClickHouse.
+What is now comes from Prometheus, as the very figures that are alerted on; what was, by day, from
+ClickHouse. Thresholds are those of the registry.
 """
 # ruff: noqa: S608 - queries are put together of this file's own texts
 
@@ -49,10 +48,9 @@ from models.rates import RateKind, rate_promql, rate_sql
 from models.registry import Registry
 from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category
 from streams.meters import SOON
-from streams.registry import load_registry
-from streams.settings import DEPLOY
 
-FOLDER: Final = DEPLOY / "grafana" / "dashboards"
+FOLDER: Final = "grafana/dashboards"
+"""Where the dashboards are, in the deploy folder."""
 
 PROMETHEUS: Final = DataSourceRef("prometheus", "prometheus")
 CLICKHOUSE: Final = DataSourceRef("grafana-clickhouse-datasource", "clickhouse")
@@ -452,8 +450,3 @@ def _steps(steps: Iterable[tuple[float | None, str]]) -> dashboard.ThresholdsCon
         .mode(ThresholdsMode.ABSOLUTE)
         .steps([Threshold(value, colour) for value, colour in steps])
     )
-
-
-if __name__ == "__main__":
-    for name, text in dashboards(load_registry(DEPLOY / "registry")).items():
-        (FOLDER / name).write_text(text, "utf-8")

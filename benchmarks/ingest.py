@@ -37,6 +37,7 @@ from streams.log.topics import SUBMISSIONS, VERDICTS
 from streams.log.wire import is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
+from streams.store.columns import TALLY_COLUMNS
 from streams.upkeep.migrate import migrate
 from streams.worker import Worker, working
 from tests.support.brokers import Broker
@@ -78,11 +79,9 @@ SELECT unhex(hex(sipHash128(number))) AS record_key, 1700000000, number,
     if(compliant, [], [('required', 'XK_NR', '缺少许可内容', 'error')]), '', 'gateway'
 FROM numbers({begin}, {count})
 """
-_TALLIES: Final = """
-INSERT INTO tallies (day, unit, category, partition, epoch, `offset`, reported, compliant, timely,
-    late, corrections, duplicates, withdrawn)
-SELECT day, unit, category, partition, 1700000000, 1, reported, compliant, timely, late,
-    corrections, duplicates, withdrawn
+_TALLIES: Final = f"""
+INSERT INTO tallies (day, unit, category, partition, epoch, `offset`, {TALLY_COLUMNS})
+SELECT day, unit, category, partition, 1700000000, 1, {TALLY_COLUMNS}
 FROM records_counted(partitions = 8)
 """
 _PENDING: Final = """

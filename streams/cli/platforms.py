@@ -33,13 +33,14 @@ def platforms(
     from models.month import Month
     from streams.bulletin import load_rules
     from streams.settings import DEPLOY
+    from streams.store.answers import last_submissions
     from streams.store.client import Store
 
     known, _calendar = registry_of(registry)
     which = Month.of(month) if month else Month.containing(datetime.now(SHANGHAI))
     rules = load_rules(registry or DEPLOY / "registry", known)
     with Store.open(store_settings(data)) as store:
-        last = dict(store.rows("SELECT platform, last_submission FROM platforms_now"))
+        last = last_submissions(store)
     connected, new = connected_by(which, known, rules)
     listed = [
         _entry(each, last.get(each.id), new=NewPlatform(each.owner, each.name) in new)

@@ -22,6 +22,7 @@ from models.rules import Severity
 from models.tally import NOTHING, Duty, Tally
 from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category, Effect, UnitKind
 from streams.store.client import Store
+from streams.store.columns import TALLY_SUMS
 from streams.store.figures import StoredFigures
 
 Percent = Annotated[float, Field(ge=0, le=100, description="百分数，两位小数，四舍五入")]
@@ -242,21 +243,19 @@ ORDER BY at
 LIMIT 1
 """
 
-_MONTH: Final = """
-SELECT category, sum(reported), sum(compliant), sum(timely), sum(late), sum(corrections),
-    sum(duplicates), sum(withdrawn)
+_MONTH: Final = f"""
+SELECT category, {TALLY_SUMS}
 FROM tallies_daily
-WHERE unit = {unit:String} AND day BETWEEN {first:Date} AND {last:Date}
+WHERE unit = {{unit:String}} AND day BETWEEN {{first:Date}} AND {{last:Date}}
 GROUP BY category
-"""
+"""  # noqa: S608 - our own names
 
-_ALL_UNITS: Final = """
-SELECT unit, category, sum(reported), sum(compliant), sum(timely), sum(late), sum(corrections),
-    sum(duplicates), sum(withdrawn)
+_ALL_UNITS: Final = f"""
+SELECT unit, category, {TALLY_SUMS}
 FROM tallies_daily
-WHERE day BETWEEN {first:Date} AND {last:Date} AND category IN {categories:Array(String)}
+WHERE day BETWEEN {{first:Date}} AND {{last:Date}} AND category IN {{categories:Array(String)}}
 GROUP BY unit, category
-"""
+"""  # noqa: S608 - our own names
 
 _PENDING_COUNT: Final = "SELECT sum(records) FROM pending_by_deadline WHERE unit = {unit:String}"
 
@@ -284,6 +283,11 @@ WHERE unit = {unit:String} AND NOT r.compliant AND NOT r.withdrawn
         )
     )
 """
+
+
+def last_submissions(store: Store) -> dict[str, datetime]:
+    """When each platform last submitted."""
+    return dict(store.rows("SELECT platform, last_submission FROM platforms_now"))
 
 
 class Standing:

@@ -11,15 +11,15 @@ from models.tally import Duty, Tally
 from models.words import Category
 from streams.bulletin import AlreadyFrozenError
 from streams.store.client import Store
+from streams.store.columns import TALLY_SUMS
 
-_FIGURES: Final = """
-SELECT unit, category, sum(reported), sum(compliant), sum(timely), sum(late), sum(corrections),
-    sum(duplicates), sum(withdrawn)
+_FIGURES: Final = f"""
+SELECT unit, category, {TALLY_SUMS}
 FROM tallies_daily
-WHERE day BETWEEN {first:Date} AND {last:Date}
+WHERE day BETWEEN {{first:Date}} AND {{last:Date}}
 GROUP BY unit, category
 ORDER BY unit, category
-"""
+"""  # noqa: S608 - our own names
 
 _DETAILS: Final = """
 SELECT record_key, document, subject, decided, deadline, day, first_compliant, compliant, timely,

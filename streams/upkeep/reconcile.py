@@ -1,19 +1,18 @@
 """Holding against each other what should be the same: three ways to the figures of a month.
 
 Live: the tallies in the log, as the worker shows them. Stored: the tallies in the store. Counted:
-the records in the store, counted anew. A stream that moves is not everywhere at once, so a
+the records in the store, counted again. A stream that moves is not everywhere at once, so a
 difference counts only when it stays.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from models.month import Month
 from models.tally import NOTHING, Bucket, Tally
-from models.words import Category
 from streams.clock import DataClock
 from streams.counting.rollup import Rollup
 from streams.log.reader import read_to_end, reading
@@ -22,22 +21,14 @@ from streams.log.topics import TALLIES, TALLY_PARTITIONS, VERDICTS
 from streams.log.wire import decode_verdict, is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
+from streams.store.reconciling import (
+    Contribution,
+    contributions,
+    counted_tallies,
+    stored_tallies,
+)
 
 _LOOK_EVERY: Final = 1.0
-
-Tallies = Mapping[Bucket, Tally]
-
-
-class Standing(NamedTuple):
-    """What a record counts for, and as of which submission."""
-
-    epoch: int
-    offset: int
-    compliant: bool
-    timely: bool | None
-    withdrawn: bool
-    corrections: int
-    duplicates: int
 
 
 class Difference(NamedTuple):
@@ -85,8 +76,8 @@ async def reconcile(
     """
     until = time.monotonic() + patience
     while True:
-        stored = _tallies(store, "tallies_daily", month)
-        counted = _tallies(store, "records_daily", month)
+        stored = stored_tallies(store, month)
+        counted = counted_tallies(store, month)
         live = None if log is None else await _live(log, month)
         found = sorted(
             bucket
@@ -112,16 +103,6 @@ async def reconcile(
     ]
 
 
-def _tallies(store: Store, view: str, month: Month) -> dict[Bucket, Tally]:
-    return {
-        Bucket(unit, Category(category), day): Tally(*counts)
-        for unit, category, day, *counts in store.rows(
-            _MONTH, view=view, first=month.first, last=month.last
-        )
-        if any(counts)
-    }
-
-
 async def _live(settings: Settings, month: Month) -> dict[Bucket, Tally]:
     rollup = Rollup(DataClock())
     async with reading(settings) as consumer:
@@ -142,7 +123,8 @@ async def _unlike(
     in_log = None if log is None else await _in_log(log, set(buckets))
     found = {}
     for bucket in buckets:
-        places = [_in_store(store, query, bucket) for query in (_RECORDS, _AUDIT)]
+        places = [contributions(store, "records", bucket)]
+        places.append(contributions(store, "submissions", bucket))
         if in_log is not None:
             places.append(in_log[bucket])
         keys = {key for place in places for key in place}
@@ -150,16 +132,10 @@ async def _unlike(
     return found
 
 
-def _in_store(store: Store, query: str, bucket: Bucket) -> dict[str, Standing]:
-    unit, category, day = bucket
-    return {
-        key: Standing(*standing)
-        for key, *standing in store.rows(query, unit=unit, category=category.value, day=day)
-    }
-
-
-async def _in_log(settings: Settings, buckets: set[Bucket]) -> dict[Bucket, dict[str, Standing]]:
-    found: dict[Bucket, dict[str, Standing]] = defaultdict(dict)
+async def _in_log(
+    settings: Settings, buckets: set[Bucket]
+) -> dict[Bucket, dict[str, Contribution]]:
+    found: dict[Bucket, dict[str, Contribution]] = defaultdict(dict)
     async with reading(settings) as consumer:
         async for records in read_to_end(consumer, settings.topic(VERDICTS), settings.partitions):
             for record in records:
@@ -169,7 +145,7 @@ async def _in_log(settings: Settings, buckets: set[Bucket]) -> dict[Bucket, dict
                 bucket = Bucket(state.unit, state.category, state.day)
                 if bucket not in buckets:
                     continue
-                standing = Standing(
+                contribution = Contribution(
                     *state.position,
                     state.compliant,
                     state.timely,
@@ -179,21 +155,6 @@ async def _in_log(settings: Settings, buckets: set[Bucket]) -> dict[Bucket, dict
                 )
                 key = record.key.hex()
                 known = found[bucket].get(key)
-                if known is None or standing[:2] >= known[:2]:
-                    found[bucket][key] = standing
+                if known is None or contribution[:2] >= known[:2]:
+                    found[bucket][key] = contribution
     return found
-
-
-_MONTH: Final = (
-    "SELECT unit, category, day, reported, compliant, timely, late, corrections, duplicates,"
-    " withdrawn FROM {view:Identifier} WHERE day BETWEEN {first:Date} AND {last:Date}"
-)
-_OF_BUCKET: Final = "unit = {unit:String} AND category = {category:String} AND day = {day:Date}"
-_STANDING: Final = "epoch, offset, compliant, timely, withdrawn, corrections, duplicates"
-_RECORDS: Final = f"""
-SELECT lower(hex(record_key)), {_STANDING} FROM records FINAL WHERE {_OF_BUCKET}
-"""  # noqa: S608 - our own names
-_AUDIT: Final = f"""
-SELECT lower(hex(record_key)), {_STANDING} FROM submissions WHERE {_OF_BUCKET}
-ORDER BY position DESC LIMIT 1 BY record_key
-"""  # noqa: S608 - our own names

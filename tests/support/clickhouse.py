@@ -34,6 +34,7 @@ from streams.log.topics import REJECTS, TALLIES, VERDICTS
 from streams.log.wire import decode_verdict, is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
+from streams.store.columns import TALLY_COLUMNS
 from streams.upkeep.migrate import migrate
 from tests.support.house import free_port
 from tests.support.oracle import Outcome, Record, read_log, told_by_stream
@@ -167,8 +168,7 @@ def tallies_in(store: Store, view: str) -> dict[Bucket, Tally]:
     return {
         Bucket(unit, Category(category), day): Tally(*counts)
         for unit, category, day, *counts in store.rows(
-            "SELECT unit, category, day, reported, compliant, timely, late, corrections,"
-            " duplicates, withdrawn FROM {view:Identifier}",
+            f"SELECT unit, category, day, {TALLY_COLUMNS} FROM {{view:Identifier}}",
             view=view,
         )
         if any(counts)

@@ -1,4 +1,4 @@
-"""What `streams/source.py` promises, on real brokers."""
+"""What `streams/log/source.py` promises, on real brokers."""
 
 import asyncio
 import gc

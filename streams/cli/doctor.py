@@ -5,18 +5,21 @@ import sys
 
 import typer
 
-from streams.cli.options import AsJson
+from streams.cli.options import AsJson, StoreFolder, store_settings
 from streams.cli.terminal import FINDINGS, stdout
 
 
-def doctor(as_json: AsJson = False) -> None:
-    """Check the registry, the settings, the broker, its topics and the worker."""
+def doctor(data: StoreFolder = None, as_json: AsJson = False) -> None:
+    """Check the registry, the settings, the broker, its topics, the database and the worker."""
     import orjson
 
     from streams.settings import load_settings
-    from streams.upkeep.doctor import examine
+    from streams.upkeep.doctor import examine, examine_data
 
-    findings = asyncio.run(examine(load_settings()))
+    if data is None:
+        findings = asyncio.run(examine(load_settings()))
+    else:
+        findings = examine_data(store_settings(data))
     if as_json:
         for finding in findings:
             sys.stdout.buffer.write(

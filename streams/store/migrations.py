@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS: Final = DEPLOY / "clickhouse"
 
-RUN: Final = "请运行 xinshao migrate（演示的数据文件夹另加 --data DIR）"
+RUN: Final = "请运行 xinshao migrate（演示的数据文件夹另加 --data）"
 """What is to be done about a schema that is behind."""
 
 

@@ -12,6 +12,8 @@ from streams.log.connection import fault
 from streams.log.topics import core_topics, topic_faults
 from streams.registry import load_calendar, load_registry
 from streams.settings import Settings
+from streams.store.client import Store
+from streams.store.migrations import RUN, changes_due
 
 _PAGE_WAIT: Final = 5.0
 """Seconds that a worker's page may take to answer."""
@@ -35,8 +37,14 @@ async def examine(settings: Settings) -> list[Finding]:
         _registry(settings),
         _identity_key(settings),
         *await _log(settings),
+        *await asyncio.to_thread(_store, settings),
         *await asyncio.to_thread(_worker, settings),
     ]
+
+
+def examine_data(settings: Settings) -> list[Finding]:
+    """Make the checks that need no server, of a store in a folder of its own."""
+    return [_registry(settings), *_store(settings)]
 
 
 def _registry(settings: Settings) -> Finding:
@@ -72,6 +80,26 @@ async def _log(settings: Settings) -> list[Finding]:
         faults = [str(error)]
     said = "；".join(faults) if faults else "齐全，设置与约定一致"
     return [reached, Finding("主题", not faults, said)]
+
+
+def _store(settings: Settings) -> list[Finding]:
+    if not settings.clickhouse:
+        return [Finding("数据库", True, "没有配置（XINSHAO_CLICKHOUSE）：只研判，不入库")]
+    try:
+        store = Store.connect(settings)
+    except XinshaoError as error:
+        return [Finding("数据库", False, str(error))]
+    with store:
+        reached = Finding("数据库", True, f"{settings.clickhouse}，{store.database}")
+        try:
+            due = changes_due(store, settings)
+        except XinshaoError as error:
+            return [reached, Finding("数据库结构", False, str(error))]
+    lacking = [f"没有执行迁移 {name}" for name in due.migrations]
+    lacking += [f"表 {each.table} 的保存期限与设置不符" for each in due.retentions]
+    if lacking:
+        return [reached, Finding("数据库结构", False, f"{'；'.join(lacking)}：{RUN}")]
+    return [reached, Finding("数据库结构", True, "已是最新")]
 
 
 def _worker(settings: Settings) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""What could not be read: looked at, and put back once the cause is mended."""
+"""What could not be read: looked at in the log, and put back once the cause is removed."""
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +11,14 @@ from streams.log.topics import INGRESS, REJECTS, SUBMISSIONS
 from streams.log.wire import Reject
 from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
+from streams.store.rejects import RejectEntry
+
+
+def entry(reject: Reject) -> RejectEntry:
+    """A reject of the log as it is listed."""
+    return RejectEntry(
+        reject.id, reject.rule, reject.message, reject.at, len(reject.value), reject.redriven
+    )
 
 
 class Rejects:

@@ -1,6 +1,7 @@
 """Whatever names a metric, a setting, a verb, a file or a module names one that is there."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from streams.cli import app
+from streams.cli import DEBUG, app
 from streams.meters import METERS
 from streams.settings import Settings
 
@@ -77,7 +78,7 @@ def test_every_metric_is_exported_or_a_figure_of_the_rules() -> None:
 
 def test_every_setting_is_one() -> None:
     known = {f"XINSHAO_{name.upper()}" for name in Settings.model_fields}
-    known |= {"XINSHAO_FILE", "XINSHAO_SECRETS"}
+    known |= {"XINSHAO_FILE", "XINSHAO_SECRETS", DEBUG}
     known |= {str(each.envvar) for verb in verbs().values() for each in verb.params if each.envvar}
     wrong = {
         (name, match[0])
@@ -125,3 +126,26 @@ def test_every_name_of_the_code_is_there() -> None:
     named = {(name, match[1]) for name, match in matches(r"`((?:models|streams)\.[\w.]+)`", "")}
     assert named
     assert {(name, path) for name, path in named if locate(path) is None} == set()
+
+
+def test_every_room_and_module_is_in_the_architecture() -> None:
+    text = texts()["docs/architecture.md"]
+    for top, head in (("models", "| module |"), ("streams", "| room |")):
+        (table,) = re.findall(rf"^{re.escape(head)}.+\n.+\n((?:\|.+\n)+)", text, re.MULTILINE)
+        rooms = []
+        for row in table.splitlines():
+            _, names, holds, _ = row.split("|")
+            (*_, room) = named = re.findall(r"`(\w+/?)`", names)
+            rooms += named
+            modules = {*re.findall(r"`(\w+/?)`", holds)}
+            assert modules in (set(), children(ROOT / top / room)), room
+        assert {*rooms} == children(ROOT / top)
+    contracts = tomllib.loads(texts()["pyproject.toml"])["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    assert [room.rstrip("/") for room in rooms] == layers[::-1]
+
+
+def children(folder: Path) -> set[str]:
+    """The modules and packages of a package; packages end with a slash."""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    return modules | {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}

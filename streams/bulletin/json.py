@@ -12,7 +12,7 @@ from models.tally import Tally
 
 
 def render(bulletin: Bulletin) -> bytes:
-    """One JSON object; `cells` is the contract of DESIGN section 7.
+    """One JSON object; `cells` is what other programs read (docs/operations.md).
 
     Rates are numbers with two decimals, in percent, or null.
     """

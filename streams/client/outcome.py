@@ -22,7 +22,7 @@ class Fault(NamedTuple):
 class Outcome(NamedTuple):
     """A row's fate: accepted with its verdict, or refused with the problem.
 
-    `verdict` is in the public form (DESIGN section 7), None where the gateway gives none, as of a
+    `verdict` is in the public form (docs/rules.md), None where the gateway gives none, as of a
     withdrawal; `problem` is as the gateway writes it: at least `code` and, in Chinese, `detail`.
     The submission's receipt is found by its `id`.
     """

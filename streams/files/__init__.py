@@ -42,7 +42,7 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 def open_file(path: Path, given: Given, limits: Limits = LIMITS) -> Iterator[Rows]:
     """Open a file of submissions; its rows are read while they are iterated.
 
-    NDJSON holds submissions (DESIGN section 7), CSV and XLSX records under a header. Texts are in
+    NDJSON holds submissions (docs/integrate.md), CSV and XLSX records under a header. Texts are in
     the encoding of their byte order mark, else UTF-8, else GB18030, decided over the whole file;
     single lines of NDJSON that are not UTF-8 are unreadable rows.
 

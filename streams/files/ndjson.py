@@ -1,4 +1,4 @@
-"""NDJSON: one submission a line, in the wire form (DESIGN section 7)."""
+"""NDJSON: one submission a line, as docs/integrate.md describes it."""
 
 import codecs
 from collections.abc import Callable, Iterator

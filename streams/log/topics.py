@@ -1,6 +1,6 @@
 """Topics: what there is, with which settings, made on start when missing.
 
-A topic that exists with settings which would break the promise (DESIGN section 5) is refused.
+A topic that exists with settings which would break the promise (docs/guarantees.md) is refused.
 """
 
 import time

@@ -19,7 +19,7 @@ TOTAL: Final = "总报送量"
 UNLISTED: Final = "五类未列明"
 INFERRED: Final = "inferred"
 UNLISTED_AS: Final = {"硚口区": Category.CONFIRMATION, "市交通运输局": Category.ENFORCEMENT}
-"""Where the records go whose column the published table lost (DESIGN section 8)."""
+"""Where the records go whose column the published table lost (docs/rules.md, section 7)."""
 
 _CATEGORY_OF: Final = {category.zh: category for category in Category}
 

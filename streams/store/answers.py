@@ -45,7 +45,7 @@ class BrokenRule(Answer):
 
 
 class ToldVerdict(Answer):
-    """研判结果: what a submission came to (DESIGN section 7)."""
+    """研判结果: what a submission came to (docs/rules.md, section 6)."""
 
     unit: str
     category: Category

@@ -117,7 +117,7 @@ FAULTY = {
     ("汉阳区", "行政处罚", "及时率"): ("85.10%", "85.11%"),
     ("蔡甸区", "行政许可", "及时率"): ("99.80%", "99.84%"),
 }
-"""DESIGN section 8: rates that no counts give, or that were not rounded."""
+"""Rates that no counts give, or that were not rounded (docs/rules.md, section 7)."""
 
 UNPRINTED = {
     ("硚口区", "行政确认"): 86,
@@ -126,7 +126,7 @@ UNPRINTED = {
     ("市住房保障和房屋管理局", "分级分类结果"): 1179,
     ("市人社局", "分级分类结果"): 919,
 }
-"""Counts that the tables lost, and the totals and the text give (DESIGN section 8)."""
+"""Counts that the tables lost, and the totals and the text give (docs/rules.md, section 7)."""
 
 COLUMNS = {
     "总报送量": ("总报送量",),

@@ -81,7 +81,7 @@ FAULTS = {
     ("汉阳区", Category.PENALTY, RateKind.TIMELINESS): "截断",
     ("蔡甸区", Category.LICENCE, RateKind.TIMELINESS): "小数位",
 }
-"""DESIGN section 8."""
+"""docs/rules.md, section 7."""
 
 
 def test_the_faults_are_those_of_the_published_tables() -> None:

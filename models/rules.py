@@ -1,12 +1,13 @@
 """Rules: what must hold of a record, each with its id, severity, Chinese message and source.
 
-A rule over one item (`ItemRule`) is asked only of values that are not blank; a rule over the whole
-record (`RecordRule`) sees every value. Values are texts, trimmed, "" for what was not given.
+A rule over one item (`ItemRule`) is asked of the values of a column, each distinct one once, and
+never of blank ones. A rule over several items (`RecordRule`) is asked of one item's values together
+with those of the other items that it names. Values are texts, trimmed, "" for what was not given.
 `on` is the day of receipt (Asia/Shanghai): rules have no clock of their own.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -14,11 +15,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from models.docnumber import parse_document_number
+from models.docnumber import LONGEST, DocumentNumber, parse_document_number
 from models.identity import SOLE_TRADER_CODE, is_credit_code, is_resident_id, mask_personal
-
-Values = Mapping[str, str]
-"""A record's values by field code."""
 
 LONG_TERM: Final = date(2099, 12, 31)
 """长期有效: what the published field lists write for an end that is not set."""
@@ -32,7 +30,7 @@ SHOWN_LENGTH: Final = 40
 
 
 class Severity(StrEnum):
-    """ERROR makes a record non-compliant; WARNING is told and changes nothing."""
+    """ERROR makes a record non-compliant; WARNING is said and changes nothing."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -56,6 +54,10 @@ class Reason(NamedTuple):
         }
 
 
+Breaking = Callable[[Set[str], date], Set[str]]
+"""Of some values, those that break a rule in records received on a day."""
+
+
 @dataclass(frozen=True, slots=True)
 class ItemRule:
     """A rule over one value. `message` may name {name} (the item) and {value} (masked).
@@ -67,30 +69,57 @@ class ItemRule:
     id: str
     message: str
     source: str
-    holds: Callable[[str, date], bool]
+    broken_by: Breaking
     severity: Severity = Severity.ERROR
     asked: str = ""
+
+    def holds(self, value: str, on: date) -> bool:
+        """Whether one value keeps the rule in a record received on that day."""
+        return not self.broken_by({value}, on)
+
+
+class Asked(StrEnum):
+    """Of which records a rule over several items is asked, by its own field."""
+
+    BLANK = "blank"
+    FILLED = "filled"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRule:
-    """A rule over several values of a record; `field` is the one to correct.
+    """A rule over several items of a record; `field` is the one to correct.
 
-    `asked` says in Chinese what the rule asks and may name {name}, as for an `ItemRule`.
+    It is asked only of records in which `field` is blank, or only of those in which it is filled
+    in, as `of` says: then `breaks` gets its value (only where FILLED), those of `others` in their
+    order, and the day of receipt. `asked` says in Chinese what the rule asks and may name {name},
+    as for an `ItemRule`.
     """
 
     id: str
     field: str
     message: str
     source: str
-    holds: Callable[[Values, date], bool]
+    of: Asked
+    others: tuple[str, ...]
+    breaks: Callable[..., bool]
     asked: str
     severity: Severity = Severity.ERROR
 
 
+def each(holds: Callable[[str], bool]) -> Breaking:
+    """A rule that looks at nothing but the value."""
+    return lambda values, _on: {value for value in values if not holds(value)}
+
+
+def each_on(holds: Callable[[str, date], bool]) -> Breaking:
+    """A rule that looks at the value and the day of receipt."""
+    return lambda values, on: {value for value in values if not holds(value, on)}
+
+
 def shown(value: str) -> str:
     """The value as a message may show it: personal numbers masked, long text cut, one line."""
-    masked = mask_personal(value)
+    # Cut before it is masked, generously: a number that the cut goes through is still known.
+    masked = mask_personal(value[: 2 * SHOWN_LENGTH])
     text = "".join(character if character.isprintable() else "�" for character in masked)
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"
 
@@ -105,13 +134,21 @@ _DAY = re.compile(
 EARLIEST_YEAR: Final = 1900
 
 
-@lru_cache(maxsize=1 << 16)
 def parse_day(text: str) -> date | None:
     """The calendar day a text names, or None when it names none that is real (1900 to 2099).
 
     2022-06-03, 2022/6/3, 2022.6.3, 20220603 and 2022年6月3日 are read; a time of day after it
     is passed over.
     """
+    return _parse_day(text) if len(text) <= _LONGEST_DAY else None
+
+
+_LONGEST_DAY: Final = 40
+"""Characters of a day with its time; only what is short is worth remembering."""
+
+
+@lru_cache(maxsize=1 << 16)
+def _parse_day(text: str) -> date | None:
     match = _DAY.fullmatch(text)
     if match is None:
         return None
@@ -124,8 +161,12 @@ def parse_day(text: str) -> date | None:
         return None
 
 
-parse_document: Final = lru_cache(maxsize=1 << 12)(parse_document_number)
-"""`parse_document_number`, remembered: a record's number is asked for by its rule and its key."""
+def parse_document(text: str) -> DocumentNumber | None:
+    """`parse_document_number`, remembered: a record's number is asked for by its rule and key."""
+    return _parse_document(text) if len(text) <= LONGEST else None
+
+
+_parse_document: Final = lru_cache(maxsize=1 << 12)(parse_document_number)
 
 
 def parse_amount(text: str) -> Decimal | None:
@@ -171,13 +212,29 @@ Tab and line breaks are allowed: long texts have them.
 """
 
 
+def _with_forbidden_characters(values: Set[str]) -> Set[str]:
+    """Those of the values that have a forbidden character in them; nearly always none has."""
+    whole = "".join(values)
+    for allowed in _UNPRINTABLE_BUT_ALLOWED:
+        whole = whole.replace(allowed, "")
+    if whole.isprintable() and not any(mark in whole for mark in _PRINTABLE_BUT_FORBIDDEN):
+        return frozenset()
+    return {value for value in values if _FORBIDDEN.search(value)}
+
+
+_UNPRINTABLE_BUT_ALLOWED: Final = "\t\n\r\u3000\xa0"
+_PRINTABLE_BUT_FORBIDDEN: Final = "\ufffc\ufffd"
+
+_WEB_ADDRESS: Final = re.compile(r"https?://[^\s/]+\.[^\s/]+")
+
+
 # --- rules over one value ---------------------------------------------------------------------
 
 PLACEHOLDER: Final = ItemRule(
     "placeholder",
     "{name}填的是占位内容“{value}”，请填写真实内容；确实没有的选填项请留空",
     PROJECT,
-    lambda value, _on: value not in PLACEHOLDERS,
+    lambda values, _on: values & PLACEHOLDERS,
     asked="没有内容的留空，不要填“无”“测试”之类",
 )
 
@@ -185,17 +242,21 @@ CONTROL_CHARACTER: Final = ItemRule(
     "control-character",
     "{name}含有不可见字符、控制字符或乱码，请删除后重新填写",
     PROJECT,
-    lambda value, _on: _FORBIDDEN.search(value) is None,
+    lambda values, _on: _with_forbidden_characters(values),
 )
+
+
+LENGTH: Final = "length"
+"""The rule's id: of a value that breaks it nothing else is asked."""
 
 
 def no_longer_than(limit: int) -> ItemRule:
     """At most `limit` characters."""
     return ItemRule(
-        "length",
+        LENGTH,
         f"{{name}}超过{limit}个字符，请缩短",
         FIELD_LISTS,
-        lambda value, _on: len(value) <= limit,
+        lambda values, _on: {value for value in values if len(value) > limit},
     )
 
 
@@ -206,7 +267,7 @@ def one_of(options: tuple[str, ...]) -> ItemRule:
         "code-list",
         f"{{name}}“{{value}}”不在代码表中，应为：{'、'.join(options)}",
         FIELD_LISTS,
-        lambda value, _on: value in allowed,
+        lambda values, _on: values - allowed,
         asked=f"应为：{'、'.join(options)}",
     )
 
@@ -221,7 +282,7 @@ def several_of(options: tuple[str, ...]) -> ItemRule:
         "code-list",
         f"{{name}}“{{value}}”不在代码表中，应为下列一项或多项（用；分隔）：{'、'.join(options)}",
         FIELD_LISTS,
-        lambda value, _on: allowed.issuperset(_SEPARATORS.split(value)),
+        each(lambda value: allowed.issuperset(_SEPARATORS.split(value))),
         asked=f"应为下列一项或多项（用；分隔）：{'、'.join(options)}",
     )
 
@@ -230,7 +291,7 @@ REAL_DAY: Final = ItemRule(
     "date",
     "{name}“{value}”不是真实存在的日期，请按 2022-06-03 的样式填写",
     FIELD_LISTS,
-    lambda value, _on: parse_day(value) is not None,
+    each(lambda value: parse_day(value) is not None),
     asked="日期，如 2022-06-03，长期有效填 2099-12-31",
 )
 
@@ -238,7 +299,7 @@ NOT_IN_FUTURE: Final = ItemRule(
     "date-future",
     "{name}“{value}”晚于报送日，请核对",
     FIELD_LISTS,
-    lambda value, on: (day := parse_day(value)) is None or day <= on,
+    each_on(lambda value, on: (day := parse_day(value)) is None or day <= on),
     asked="不能晚于报送日",
 )
 
@@ -246,7 +307,7 @@ NOT_STALE: Final = ItemRule(
     "date-stale",
     "{name}“{value}”距报送日超过两年，请核对年份是否填错",
     PROJECT,
-    lambda value, on: (day := parse_day(value)) is None or (on - day).days <= 731,
+    each_on(lambda value, on: (day := parse_day(value)) is None or (on - day).days <= 731),
     Severity.WARNING,
 )
 
@@ -254,7 +315,7 @@ CREDIT_CODE: Final = ItemRule(
     "credit-code",
     "{name}“{value}”不是有效的统一社会信用代码（18位，校验码须符合GB 32100），请核对",
     "GB 32100-2015",
-    lambda value, _on: is_credit_code(value),
+    each(is_credit_code),
     asked="18 位统一社会信用代码，校验码须正确",
 )
 
@@ -262,7 +323,7 @@ DOCUMENT_NUMBER: Final = ItemRule(
     "document-number",
     "{name}“{value}”不像文书号，请按 武环许〔2022〕12号 的样式填写完整",
     PROJECT,
-    lambda value, _on: parse_document(value) is not None,
+    each(lambda value: parse_document(value) is not None),
     asked="完整的文书号，如 武环许〔2022〕12号",
 )
 
@@ -270,7 +331,7 @@ AMOUNT: Final = ItemRule(
     "amount",
     "{name}“{value}”不是有效金额，请填不小于0的数字（万元，最多6位小数）",
     FIELD_LISTS,
-    lambda value, _on: parse_amount(value) is not None,
+    each(lambda value: parse_amount(value) is not None),
     asked="不小于 0 的数字，单位万元，最多 6 位小数",
 )
 
@@ -278,7 +339,7 @@ POSITIVE_AMOUNT: Final = ItemRule(
     "amount-positive",
     "{name}应大于0，请核对",
     FIELD_LISTS,
-    lambda value, _on: (amount := parse_amount(value)) is None or amount > 0,
+    each(lambda value: (amount := parse_amount(value)) is None or amount > 0),
     asked="大于 0",
 )
 
@@ -286,11 +347,13 @@ COMMITMENT_CODE: Final = ItemRule(
     "commitment-code",
     "{name}“{value}”应为20位数字：行政区划6位、年月日8位、流水号6位",
     COMMITMENT_STANDARD,
-    lambda value, _on: (
-        len(value) == 20
-        and value.isascii()
-        and value.isdigit()
-        and parse_day(value[6:14]) is not None
+    each(
+        lambda value: (
+            len(value) == 20
+            and value.isascii()
+            and value.isdigit()
+            and parse_day(value[6:14]) is not None
+        )
     ),
     asked="20 位数字：行政区划 6 位、年月日 8 位、流水号 6 位",
 )
@@ -299,7 +362,7 @@ SUBJECT_CODE: Final = ItemRule(
     "subject-code",
     "{name}“{value}”既不是有效的统一社会信用代码，也不是有效的身份证号码，请核对",
     "GB 32100-2015；GB 11643-1999",
-    lambda value, on: is_credit_code(value) or is_resident_id(value, on),
+    each_on(lambda value, on: is_credit_code(value) or is_resident_id(value, on)),
     asked="统一社会信用代码，自然人填身份证号码",
 )
 
@@ -307,7 +370,7 @@ WEB_ADDRESS: Final = ItemRule(
     "web-address",
     "{name}不是完整网址，应以 http:// 或 https:// 开头",
     PROJECT,
-    lambda value, _on: re.match(r"https?://[^\s/]+\.[^\s/]+", value) is not None,
+    each(lambda value: _WEB_ADDRESS.match(value) is not None),
     asked="完整网址，以 http:// 或 https:// 开头",
 )
 
@@ -315,7 +378,7 @@ WHOLE_NUMBER: Final = ItemRule(
     "whole-number",
     "{name}“{value}”应为整数编号",
     COMMITMENT_STANDARD,
-    lambda value, _on: value.isascii() and value.isdigit(),
+    each(lambda value: value.isascii() and value.isdigit()),
     asked="整数编号",
 )
 
@@ -323,13 +386,14 @@ TYPE: Final = ItemRule(
     "type",
     "{name}应为一个文本、数字或日期，不能是列表、对象或真假值",
     PROJECT,
-    lambda _value, _on: False,
+    each(lambda _value: True),
 )
-"""Broken by a JSON value that is no text; found on reading, not by asking."""
+"""Broken by a JSON value that is no text; found as the values are laid out, not by asking."""
 
 REQUIRED: Final = ItemRule(
-    "required", "{name}必填，但没有填写", FIELD_LISTS, lambda value, _on: value != ""
+    "required", "{name}必填，但没有填写", FIELD_LISTS, each(lambda value: value != "")
 )
+"""Asked of blank values, of items that are mandatory."""
 
 
 # --- rules over a record ------------------------------------------------------------------------
@@ -344,29 +408,37 @@ ID_KINDS: Final = (RESIDENT_ID, "护照", "港澳通行证", "台胞证", "外�
 
 
 def required_when(
-    field: str, when: Callable[[Values], bool], because: str, source: str = FIELD_LISTS
+    field: str,
+    others: str | tuple[str, ...],
+    when: Callable[..., bool],
+    because: str,
+    source: str = FIELD_LISTS,
 ) -> RecordRule:
-    """`field` must be given in records of which `when` is true; `because` says so in Chinese."""
+    """`field` must be filled in where `when`, asked of `others`, is true; `because` says so."""
     return RecordRule(
         "required-when",
         field,
         f"{because}，{{name}}必填，但没有填写",
         source,
-        lambda values, _on: values[field] != "" or not when(values),
+        Asked.BLANK,
+        (others,) if isinstance(others, str) else others,
+        lambda *values: when(*values[:-1]),
         asked=f"{because}，{{name}}必填",
     )
 
 
 def empty_when(
-    field: str, when: Callable[[Values], bool], because: str, source: str = FIELD_LISTS
+    field: str, other: str, when: Callable[[str], bool], because: str, source: str = FIELD_LISTS
 ) -> RecordRule:
-    """`field` must be blank in records of which `when` is true."""
+    """`field` must be blank where `when`, asked of `other`, is true."""
     return RecordRule(
         "empty-when",
         field,
         f"{because}，{{name}}不应填写",
         source,
-        lambda values, _on: values[field] == "" or not when(values),
+        Asked.FILLED,
+        (other,),
+        lambda _value, value, _on: when(value),
         asked=f"{because}，{{name}}不应填写",
     )
 
@@ -374,16 +446,18 @@ def empty_when(
 def not_before(field: str, earlier: str, earlier_name: str) -> RecordRule:
     """The day in `field` is not before the day in `earlier`; days that are not real are passed."""
 
-    def holds(values: Values, _on: date) -> bool:
-        begin, end = parse_day(values[earlier]), parse_day(values[field])
-        return begin is None or end is None or begin <= end
+    def breaks(ends: str, begins: str, _on: date) -> bool:
+        begin, end = parse_day(begins), parse_day(ends)
+        return begin is not None and end is not None and end < begin
 
     return RecordRule(
         "date-order",
         field,
         f"{{name}}早于{earlier_name}，请核对",
         FIELD_LISTS,
-        holds,
+        Asked.FILLED,
+        (earlier,),
+        breaks,
         asked=f"不能早于{earlier_name}",
     )
 
@@ -414,43 +488,12 @@ class SubjectFields(NamedTuple):
             f"{prefix}XDR_ZJHM",
         )
 
-    def screen(self) -> Callable[[Values, date], bool]:
-        """A check that is true only if all of `rules` hold, quick for organisations."""
-        checks = tuple(rule.holds for rule in self.rules())
-        kind, code, _registration, representative, id_kind, id_number, _, own_number = self
-
-        def holds(values: Values, on: date) -> bool:
-            if values[kind] != ORGANISATION or values[own_number]:
-                return all(check(values, on) for check in checks)
-            return (
-                is_credit_code(values[code])
-                and values[representative] != ""
-                and (
-                    values[id_kind] != RESIDENT_ID
-                    or not values[id_number]
-                    or is_resident_id(values[id_number], on)
-                )
-            )
-
-        return holds
-
     def rules(self) -> tuple[RecordRule, ...]:
-        """What a record must tell of its subject, by the subject's kind."""
+        """What a record must say of its subject, by the subject's kind."""
         kind, code = self.kind, self.credit_code
-
-        def code_holds(values: Values, _on: date) -> bool:
-            value = values[code]
-            return (
-                value == ""
-                or is_credit_code(value)
-                or (value == SOLE_TRADER_CODE and values[kind] == SOLE_TRADER)
-            )
-
         return (
             required_when(
-                code,
-                lambda values: values[kind] in (ORGANISATION, SOLE_TRADER),
-                "行政相对人不是自然人",
+                code, kind, lambda kind: kind in (ORGANISATION, SOLE_TRADER), "行政相对人不是自然人"
             ),
             RecordRule(
                 "credit-code",
@@ -458,28 +501,30 @@ class SubjectFields(NamedTuple):
                 "{name}“{value}”不是有效的统一社会信用代码（18位，校验码须符合GB 32100）；"
                 "个体工商户没有代码的填17个0加X",
                 "GB 32100-2015",
-                code_holds,
+                Asked.FILLED,
+                (kind,),
+                lambda code, kind, _on: (
+                    not (is_credit_code(code) or (code == SOLE_TRADER_CODE and kind == SOLE_TRADER))
+                ),
                 asked="18 位统一社会信用代码，校验码须正确；个体工商户没有代码的填 17 个 0 加 X",
             ),
             required_when(
                 self.registration,
-                lambda values: values[code] == SOLE_TRADER_CODE,
+                code,
+                lambda code: code == SOLE_TRADER_CODE,
                 "个体工商户以17个0加X代替统一社会信用代码时",
             ),
             required_when(
                 self.representative,
-                lambda values: values[kind] == ORGANISATION,
+                kind,
+                lambda kind: kind == ORGANISATION,
                 "行政相对人是法人及非法人组织",
             ),
-            required_when(
-                self.id_kind,
-                lambda values: values[kind] == NATURAL_PERSON,
-                "行政相对人是自然人",
-            ),
-            required_when(
-                self.id_number,
-                lambda values: values[kind] == NATURAL_PERSON,
-                "行政相对人是自然人",
+            *(
+                required_when(
+                    field, kind, lambda kind: kind == NATURAL_PERSON, "行政相对人是自然人"
+                )
+                for field in (self.id_kind, self.id_number)
             ),
             _resident_id(self.id_number, self.id_kind),
             _resident_id(self.representative_id, self.representative_id_kind),
@@ -492,8 +537,8 @@ def _resident_id(field: str, kind: str) -> RecordRule:
         field,
         "{name}“{value}”不是有效的身份证号码（18位，日期、地区和校验码须符合GB 11643），请核对",
         "GB 11643-1999",
-        lambda values, on: (
-            values[kind] != RESIDENT_ID or values[field] == "" or is_resident_id(values[field], on)
-        ),
+        Asked.FILLED,
+        (kind,),
+        lambda number, kind, on: kind == RESIDENT_ID and not is_resident_id(number, on),
         asked="证件类型为身份证的，须为有效的 18 位号码",
     )

@@ -1,29 +1,20 @@
 """报送: one delivery of a record, read from the bytes that a platform sent.
 
-The wire form is one JSON object, UTF-8: `unit`, `category`, `op` (upsert or withdraw),
-`received_at` (RFC 3339 with its zone), `record` (field code to value), `reason` for a withdrawal,
-and what the way in adds: `id` and `platform`.
+The wire form is one JSON object, UTF-8: `unit`, `category`, `op` (upsert or withdraw), `record`
+(field code to value), `reason` for a withdrawal, and what the way in adds: `received_at` (RFC 3339
+with its zone), `id`, `platform` and `origin`. What a sender says is a `Delivery`; with what the way
+in has settled it is a `Submission`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, NamedTuple, Union
+from typing import Any, Final, NamedTuple
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-)
+import orjson
 from pydantic_core import from_json
 
 from models.errors import InputError
-from models.records import MODELS, SCHEMAS, Record, Schema
-from models.records.base import WHITE_SPACE
+from models.records import SCHEMAS, Schema
 from models.words import SHANGHAI, Category, Op
 
 
@@ -41,7 +32,7 @@ REQUEST: Final = "request/"
 class Origin(NamedTuple):
     """Where a platform's own message stood, so that it counts once though it may come twice.
 
-    `admit` may put a message into submissions twice when it dies in between: `log` is
+    Admission may put a message into submissions twice when it dies in between: `log` is
     "topic/epoch/partition", and within one partition of submissions its offsets rise. A platform
     may send a request again that it had no answer to: `log` is "request/platform/mark", and
     `offset` the number of the record in it.
@@ -50,8 +41,6 @@ class Origin(NamedTuple):
     log: str
     offset: int
 
-
-_CHINA_OFFSET: Final = timedelta(hours=8)
 
 START: Final = Position(0, -1)
 """Before every submission."""
@@ -73,28 +62,25 @@ class Unreadable(InputError):
         self.category = category
 
 
-@dataclass(slots=True)
-class Submission:
-    """A delivery that could be read: which record it is about and what it says of it.
+class Submission(NamedTuple):
+    """A delivery that was let in: which record it is about, what it says of it, who sent it when.
 
-    `values` holds a text for every field of the schema, in its order, "" where none was given.
-    `clean` tells that the category's model accepted them; `misfits` names the fields whose JSON
-    value was no text. `received_at` is zone-aware.
+    `unit` is the unit's name as the sender wrote it, `record` the JSON values by field code as they
+    were sent: what is wrong with them is for the rules to say. `received_at` is zone-aware.
+    `record_key` names the record (`Schema.record_key`).
     """
 
     unit: str
     schema: Schema
     op: Op
+    record: Mapping[str, Any]
+    reason: str
+    record_key: bytes
     received_at: datetime
-    values: dict[str, str]
-    clean: bool
-    misfits: dict[str, str]
-    reason: str = ""
     id: str = ""
     platform: str = ""
     origin: Origin | None = None
     position: Position = START
-    record_key: bytes = b""
 
     @property
     def received_on(self) -> date:
@@ -105,175 +91,190 @@ class Submission:
         return self.received_at.astimezone(SHANGHAI).date()
 
 
-class Envelope(BaseModel):
-    """What surrounds a record on the wire; one subclass a category says what is in it."""
+class Delivery(NamedTuple):
+    """What a sender says, read and not yet let in; the first fields are those of a `Submission`.
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, use_enum_values=False)
+    `said` is the whole JSON object, of which nobody has believed anything yet.
+    """
 
-    unit: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1), Field(title="报送机构")
-    ]
-    op: Op = Op.UPSERT
-    received_at: AwareDatetime | None = None
-    reason: Annotated[str, Field(title="撤回理由")] = ""
-    id: str = ""
-    platform: str = ""
-    origin: Origin | None = None
-    record: Record
+    unit: str
+    schema: Schema
+    op: Op
+    record: Mapping[str, Any]
+    reason: str
+    said: Mapping[str, Any]
+
+    def submission(
+        self,
+        record_key: bytes,
+        received_at: datetime,
+        id_: str = "",
+        platform: str = "",
+        origin: Origin | None = None,
+        position: Position = START,
+    ) -> Submission:
+        """The submission that it is, with what the way in has settled."""
+        return Submission(
+            self.unit,
+            self.schema,
+            self.op,
+            self.record,
+            self.reason,
+            record_key,
+            received_at,
+            id_,
+            platform,
+            origin,
+            position,
+        )
+
+    def received_at(self, otherwise: datetime | None = None) -> datetime:
+        """When it was received by its own account, else `otherwise`.
+
+        Raises:
+            Unreadable: what it says is no time with a zone, or nobody says it.
+        """
+        stated = self.said.get("received_at")
+        if stated is None and otherwise is not None:
+            return otherwise
+        if stated is None:
+            raise self.unreadable("received-at", "缺少接收时间（received_at）")
+        try:
+            received_at = datetime.fromisoformat(stated)
+        except (TypeError, ValueError):
+            received_at = None
+        if received_at is None or received_at.tzinfo is None:
+            raise self.unreadable(
+                "received-at", "接收时间（received_at）应带时区，例如 2022-06-03T09:00:00+08:00"
+            )
+        return received_at
+
+    def unreadable(self, rule: str, message: str) -> Unreadable:
+        """Why no record can be made of it."""
+        return Unreadable(rule, message, self.unit, self.schema.category.value)
 
 
-def _envelope(model: type[Record]) -> type[Envelope]:
-    fields: dict[str, Any] = {
-        "category": (Literal[model.category.value], ...),
-        "record": (model, ...),
-    }
-    return create_model(f"{model.__name__}Submission", __base__=Envelope, **fields)
-
-
-ENVELOPES: Final = {model.category: _envelope(model) for model in MODELS}
-"""The wire model of each category's submissions."""
-
-# A union made at run time: one member for each category.
-_Any: Any = Annotated[Union[tuple(ENVELOPES.values())], Field(discriminator="category")]  # noqa: UP007
-_ANY: Final[TypeAdapter[Envelope]] = TypeAdapter(_Any)
-_validate_json: Final = _ANY.validator.validate_json  # without the adapter's detour
-_RECEIVED: Final = TypeAdapter(AwareDatetime)
-_ORIGIN: Final = TypeAdapter(Origin)
-_CATEGORIES: Final = {
-    name: category for category in Category for name in (category.value, category.zh)
+_CHINA_OFFSET: Final = timedelta(hours=8)
+_SCHEMA_OF: Final[dict[object, Schema]] = {
+    name: SCHEMAS[category] for category in Category for name in (category.value, category.zh)
 }
-_SCHEMA_OF: Final = {model: SCHEMAS[model.category] for model in MODELS}
+_OPS: Final[dict[object, Op]] = {op.value: op for op in Op}
+_CATEGORY_NAMES: Final = "、".join(category.value for category in Category)
 
 
-def read_submission(raw: bytes, received_at: datetime | None = None) -> Submission:
-    """Read one delivery.
-
-    Args:
-        raw: the JSON object as bytes.
-        received_at: the time of receipt for a delivery that does not carry its own.
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object that the bytes are.
 
     Raises:
-        Unreadable: it is no JSON object, or its unit, category, op, time or record is missing or
-            of the wrong kind.
+        Unreadable: they are no JSON object in UTF-8.
     """
     try:
-        envelope: Envelope = _validate_json(raw)
-    except ValidationError:
-        return _read_closely(raw, received_at)
-    record = envelope.record
-    values: dict[str, str] = record.__dict__
-    if None in values.values():
-        for code, value in values.items():
-            if value is None:
-                values[code] = ""
-    received = envelope.received_at or received_at
-    if received is None or (envelope.op is Op.WITHDRAW and not envelope.reason.strip()):
-        return _read_closely(raw, received_at)
-    return Submission(
-        envelope.unit,
-        _SCHEMA_OF[type(record)],
-        envelope.op,
-        received,
-        values,
-        True,
-        _NO_MISFITS,
-        envelope.reason,
-        envelope.id,
-        envelope.platform,
-        envelope.origin,
-    )
-
-
-_NO_MISFITS: Final[dict[str, str]] = {}
-
-
-def _read_closely(raw: bytes, received_at: datetime | None) -> Submission:
-    """Read a delivery that the models did not accept: keep what can be judged of it."""
-    try:
-        given = from_json(raw)
-    except ValueError:
+        given = orjson.loads(raw)
+    except orjson.JSONDecodeError:
         raise Unreadable(
             "json", "不是有效的JSON（UTF-8编码，一条一个对象），请检查括号、引号和编码"
         ) from None
     if not isinstance(given, dict):
         raise Unreadable("json", "应为一个JSON对象，即用 { } 括起来的一条信息")
-    return submission_of(given, received_at)
+    record = given.get("record")
+    if isinstance(record, dict) and not _EXACT.isdisjoint(map(type, record.values())):
+        # A number of many digits may be a code, and must keep all of them.
+        return _with_every_digit(raw, given)
+    return given
 
 
-def submission_of(given: dict[str, Any], received_at: datetime | None = None) -> Submission:
-    """Make a submission of a parsed JSON object. See `read_submission`."""
-    unit, category, record = given.get("unit"), given.get("category"), given.get("record")
-    known = {
-        "unit": unit if isinstance(unit, str) else None,
-        "category": category if isinstance(category, str) else None,
-    }
-    if not isinstance(unit, str) or not unit.strip():
-        raise Unreadable("unit", "缺少报送机构（unit），请填写机构名称", **known)
-    if not isinstance(category, str) or category not in _CATEGORIES:
-        raise Unreadable(
-            "category",
-            f"信息类别（category）缺失或不存在，应为：{'、'.join(c.value for c in Category)}",
-            **known,
-        )
-    op = given.get("op", Op.UPSERT.value)
-    if op not in tuple(Op):
-        raise Unreadable("op", "操作（op）应为 upsert（报送或更正）或 withdraw（撤回）", **known)
-    if not isinstance(record, dict):
-        raise Unreadable("record", "缺少信息内容（record），应为字段代码到值的对象", **known)
-    reason = given.get("reason", "")
-    if not isinstance(reason, str) or (op == Op.WITHDRAW and not reason.strip()):
-        raise Unreadable("withdraw-reason", "撤回信息须在 reason 中写明理由", **known)
-    if (stated := given.get("received_at")) is not None:
-        try:
-            received_at = _RECEIVED.validate_python(stated)
-        except ValidationError:
-            raise Unreadable(
-                "received-at",
-                "接收时间（received_at）应带时区，例如 2022-06-03T09:00:00+08:00",
-                **known,
-            ) from None
-    if received_at is None:
-        raise Unreadable("received-at", "缺少接收时间（received_at）", **known)
-    schema = SCHEMAS[_CATEGORIES[category]]
-    values: dict[str, str] = {}
-    misfits: dict[str, str] = {}
-    for code in schema.items:
-        value = as_text(record.get(code))
-        if value is None:
-            misfits[code] = type(record[code]).__name__
-        values[code] = value or ""
-    return Submission(
-        unit.strip(),
-        schema,
-        Op(op),
-        received_at,
-        values,
-        False,
-        misfits,
-        reason,
-        _mark(given.get("id")),
-        _mark(given.get("platform")),
-        _origin(given.get("origin")),
+_EXACT: Final = frozenset({float})
+
+
+def _with_every_digit(raw: bytes, given: dict[str, Any]) -> dict[str, Any]:
+    """What orjson read, with whole numbers beyond 64 bits as they were written."""
+    try:
+        exact: dict[str, Any] = from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        return given
+    return exact
+
+
+def read_delivery(raw: bytes) -> Delivery:
+    """Read one delivery.
+
+    Raises:
+        Unreadable: it is no JSON object, or its unit, category, op, reason or record is missing or
+            of the wrong kind.
+    """
+    return delivery_of(parse_object(raw))
+
+
+def delivery_of(said: Mapping[str, Any]) -> Delivery:
+    """The delivery that a parsed JSON object is. See `read_delivery`."""
+    unit, category, record = said.get("unit"), said.get("category"), said.get("record")
+    schema = _SCHEMA_OF.get(category) if isinstance(category, str) else None
+    op = _OPS.get(stated, None) if isinstance(stated := said.get("op", "upsert"), str) else None
+    reason = said.get("reason", "")
+    if isinstance(unit, str):
+        unit = unit.strip()
+    if (
+        not isinstance(unit, str)
+        or unit == ""
+        or schema is None
+        or op is None
+        or not isinstance(record, dict)
+        or not isinstance(reason, str)
+        or (op is Op.WITHDRAW and reason.strip() == "")
+    ):
+        raise _unreadable(unit, category, schema, op, record)
+    return Delivery(unit, schema, op, record, reason, said)
+
+
+def _unreadable(
+    unit: object, category: object, schema: Schema | None, op: Op | None, record: object
+) -> Unreadable:
+    """The first thing that keeps a JSON object from being a delivery."""
+    if not isinstance(unit, str) or unit == "":
+        rule, message = "unit", "缺少报送机构（unit），请填写机构名称"
+    elif schema is None:
+        rule = "category"
+        message = f"信息类别（category）缺失或不存在，应为：{_CATEGORY_NAMES}"
+    elif op is None:
+        rule, message = "op", "操作（op）应为 upsert（报送或更正）或 withdraw（撤回）"
+    elif not isinstance(record, dict):
+        rule, message = "record", "缺少信息内容（record），应为字段代码到值的对象"
+    else:
+        rule, message = "withdraw-reason", "撤回信息须在 reason 中写明理由"
+    return Unreadable(
+        rule,
+        message,
+        unit if isinstance(unit, str) and unit else None,
+        category if isinstance(category, str) else None,
     )
 
 
-def _mark(given: object) -> str:
+def read_submission(raw: bytes, record_key: bytes, position: Position = START) -> Submission:
+    """Read a submission from the log, where the way in has said when it came, and from whom.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    delivery = read_delivery(raw)
+    said = delivery.said
+    return delivery.submission(
+        record_key,
+        delivery.received_at(),
+        _text(said.get("id")),
+        _text(said.get("platform")),
+        _origin(said.get("origin")),
+        position,
+    )
+
+
+def _text(given: object) -> str:
     return given if isinstance(given, str) else ""
 
 
 def _origin(given: object) -> Origin | None:
-    try:
-        return None if given is None else _ORIGIN.validate_python(given)
-    except ValidationError:
-        raise Unreadable("origin", "来源（origin）应为 [日志, 位点]") from None
-
-
-def as_text(value: object) -> str | None:
-    """A JSON value as a record's text: "" for null, None for what is no text and no number."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value.strip(WHITE_SPACE)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return None
+    match given:
+        case None:
+            return None
+        case [str(log), int(offset)]:
+            return Origin(log, offset)
+    raise Unreadable("origin", "来源（origin）应为 [日志, 位点]")

@@ -1,11 +1,13 @@
 """研判结果: what the monitor says of a record's latest version, and what it remembers of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
-from models.rules import Reason
-from models.submission import Origin, Position
+from pydantic import BaseModel, ConfigDict
+
+from models.rules import Reason, Severity, shown
+from models.submission import Origin, Position, Unreadable
 from models.words import Category, Effect
 
 
@@ -37,6 +39,48 @@ class RecordState(NamedTuple):
         """待补正: there, and not compliant."""
         return not self.compliant and not self.withdrawn
 
+    def plain(self) -> dict[str, Any]:
+        """The state by field, in values that JSON has, and days."""
+        return {
+            "position": [*self.position],
+            "version": self.version,
+            "digest": self.digest.hex(),
+            "unit": self.unit,
+            "category": self.category.value,
+            "day": self.day,
+            "deadline": self.deadline,
+            "provisional": self.provisional,
+            "compliant": self.compliant,
+            "timely": self.timely,
+            "first_compliant": self.first_compliant,
+            "withdrawn": self.withdrawn,
+            "corrections": self.corrections,
+            "duplicates": self.duplicates,
+        }
+
+    @classmethod
+    def of_plain(cls, values: Iterable[Any]) -> Self:
+        """The state of these `plain` values, in the order of the fields; days in ISO form."""
+        position, version, digest, unit, category, day, deadline, *flags = values
+        provisional, compliant, timely, first_compliant, *counts = flags
+        return cls(
+            Position(*position),
+            version,
+            bytes.fromhex(digest),
+            unit,
+            _CATEGORIES[category],
+            date.fromisoformat(day),
+            deadline and date.fromisoformat(deadline),
+            provisional,
+            compliant,
+            timely,
+            first_compliant and date.fromisoformat(first_compliant),
+            *counts,
+        )
+
+
+_CATEGORIES: Final = {category.value: category for category in Category}
+
 
 class Verdict(NamedTuple):
     """The answer to one submission: what it did, what is wrong, and the record's next state.
@@ -60,7 +104,7 @@ class Verdict(NamedTuple):
     origin: Origin | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The public form (DESIGN section 7): plain values, dates in ISO form."""
+        """The form of a `PublicVerdict`: plain values, days in ISO form."""
         state = self.state
         return {
             "unit": state.unit,
@@ -73,3 +117,56 @@ class Verdict(NamedTuple):
             "provisional": state.provisional,
             "reasons": [reason.as_json() for reason in self.reasons],
         }
+
+
+def unreadable_as_json(unreadable: Unreadable) -> dict[str, Any]:
+    """What stands in place of a verdict where no record could be made of a delivery."""
+    reason = Reason(unreadable.rule, "", str(unreadable), Severity.ERROR)
+    return {
+        "unit": unreadable.unit and shown(unreadable.unit),
+        "category": unreadable.category and shown(unreadable.category),
+        "record_key": None,
+        "effect": Effect.UNREADABLE.value,
+        "compliant": False,
+        "timely": None,
+        "deadline": None,
+        "provisional": False,
+        "reasons": [reason.as_json()],
+    }
+
+
+class PublicModel(BaseModel):
+    """A part of what is given out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BrokenRule(PublicModel):
+    """违反的一条规则."""
+
+    rule: str
+    field: str
+    message: str
+    severity: Severity
+
+
+class Preview(PublicModel):
+    """预先研判: the verdict as though nothing had been reported of the record before.
+
+    What it came to, the receipt says.
+    """
+
+    unit: str
+    category: Category
+    record_key: str
+    compliant: bool
+    timely: bool | None
+    deadline: date | None
+    provisional: bool
+    reasons: tuple[BrokenRule, ...]
+
+
+class PublicVerdict(Preview):
+    """研判结果: what a submission came to, as everyone is told (docs/integrate.md)."""
+
+    effect: Effect

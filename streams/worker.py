@@ -21,7 +21,7 @@ from streams.console.page import add_console
 from streams.counting.rollup import Rollup
 from streams.counting.sink import FETCH_BYTES, STORED, Sink, sink_group
 from streams.errors import OperatorError
-from streams.intake.ingress import Admission
+from streams.intake.ingress import Ingress
 from streams.judging.judge import Judge
 from streams.judging.state import StateStore
 from streams.log.connection import MECHANISM, connection
@@ -184,7 +184,7 @@ def _assemble(
 
     admitting = []
     for platform in platforms:
-        admission = Admission(settings, registry, platform, writer)
+        ingress = Ingress(settings, registry, platform, writer)
         source = RecordSource(
             app,
             ingress_topic(settings, platform.id).name,
@@ -192,9 +192,9 @@ def _assemble(
             connection=connected,
             session_timeout=settings.session_timeout,
             commit_every=settings.commit_every,
-            on_assigned=admission.assigned,
+            on_assigned=ingress.assigned,
         )
-        _serve(app, source, f"admit-{platform.id}", admission.admit)
+        _serve(app, source, f"admit-{platform.id}", ingress.let_in)
         admitting.append(source)
 
     sink = None

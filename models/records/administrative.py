@@ -174,7 +174,7 @@ class Inspection(AdministrativeAction):
     category = Category.INSPECTION
     rules: ClassVar = (
         required_when(
-            "JC_CLYJ", lambda values: values["JC_JG"] == "不合格", "检查结果为不合格", PROJECT
+            "JC_CLYJ", "JC_JG", lambda result: result == "不合格", "检查结果为不合格", PROJECT
         ),
     )
     example: ClassVar = {

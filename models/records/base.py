@@ -1,17 +1,15 @@
 """What every category's schema is made of: items, the record model, and the schema that judges.
 
 A category is a pydantic model (`Record`) whose fields are declared with an `Item` each: the
-Chinese name, and the rules of its value. The model itself is strict where pydantic's core can
-check fast (lengths, code lists); what passes it and the schema's `screen` breaks no rule. Only
-what does not pass is walked rule by rule, so that a verdict can name every one that is broken.
+Chinese name, and the rules of its value. A `Schema` lays records out by columns and asks every rule
+of the distinct values of a column: of one record as of ten thousand, there is no other way. So a
+verdict names every rule that is broken, and no record is slow.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
-from operator import itemgetter
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -23,19 +21,19 @@ from models.rules import (
     CONTROL_CHARACTER,
     CREDIT_CODE,
     DOCUMENT_NUMBER,
+    LENGTH,
     NOT_IN_FUTURE,
     NOT_STALE,
     PLACEHOLDER,
-    PLACEHOLDERS,
     REAL_DAY,
     REQUIRED,
     TYPE,
+    Asked,
     ItemRule,
     Reason,
     RecordRule,
     Severity,
     SubjectFields,
-    Values,
     no_longer_than,
     one_of,
     parse_document,
@@ -44,19 +42,13 @@ from models.rules import (
 from models.words import Category
 
 SEPARATOR: Final = "\ufffc"
-"""Stands between values: printable, and forbidden in any of them (`CONTROL_CHARACTER`)."""
-
-REPLACEMENT_CHARACTER: Final = "\ufffd"
-"""What a broken encoding leaves: printable, and forbidden too."""
-
-Check = Callable[[str, date], bool]
-"""Whether a value is right in a record received on a day."""
+"""Stands between values: forbidden in any of them (`CONTROL_CHARACTER`)."""
 
 WHITE_SPACE: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-"""What is trimmed from both ends of a value: Unicode White_Space, as pydantic's core trims it."""
+"""What is trimmed from both ends of a value: Unicode White_Space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +64,6 @@ class Item:
     rules: tuple[ItemRule, ...] = ()
     limit: int | None = None
     options: tuple[str, ...] = ()
-    recurs: bool = False
-    """Whether the same values come again and again, so that an answer is worth remembering."""
     personal: bool = False
     """Whether the value may be a personal number: even a mistyped one is then shown masked."""
 
@@ -125,7 +115,7 @@ def choice(name: str, *options: str) -> Item:
 
 def day(name: str, *rules: ItemRule) -> Item:
     """A calendar day; 2099-12-31 means long-term."""
-    return Item(name, (REAL_DAY, *rules), recurs=True)
+    return Item(name, (REAL_DAY, *rules))
 
 
 def decided_day(name: str) -> Item:
@@ -135,7 +125,7 @@ def decided_day(name: str) -> Item:
 
 def agency_code(name: str) -> Item:
     """统一社会信用代码 of an agency."""
-    return Item(name, (CREDIT_CODE,), 18, recurs=True)
+    return Item(name, (CREDIT_CODE,), 18)
 
 
 def document_number(name: str, limit: int) -> Item:
@@ -184,12 +174,97 @@ def squeezed(text: str) -> str:
     return "".join(normalize("NFKC", text).split())
 
 
-def _remembered(checks: list[Check]) -> Check:
-    return lru_cache(maxsize=1 << 14)(lambda value, on: all(check(value, on) for check in checks))
+class Column(NamedTuple):
+    """One item of several records, a text for each of them, trimmed; "" where nothing was given.
+
+    `filled` holds the distinct texts that are not blank; `blank` says whether there are blank ones.
+    `misfits` are the rows whose JSON value was no text, which is then blank.
+    """
+
+    values: Sequence[str]
+    filled: Set[str]
+    blank: bool
+    misfits: Set[int] = frozenset()
+
+    @classmethod
+    def of(cls, given: list[Any]) -> "Column":
+        """The column of some JSON values."""
+        try:
+            distinct = set(given)
+        except TypeError:  # an object or a list
+            return cls._of_any(given)
+        if not _TEXT.issuperset(map(type, distinct)):
+            return cls._of_any(given)
+        trimmed = {value: value.strip(WHITE_SPACE) for value in distinct}
+        filled = set(trimmed.values())
+        values = given if filled == distinct else [trimmed[value] for value in given]
+        blank = "" in filled
+        filled.discard("")
+        return cls(values, filled, blank)
+
+    @classmethod
+    def _of_any(cls, given: list[Any]) -> "Column":
+        texts = [as_text(value) for value in given]
+        values = [text or "" for text in texts]
+        filled = {*values}
+        blank = "" in filled
+        filled.discard("")
+        misfits = {row for row, text in enumerate(texts) if text is None}
+        return cls(values, filled, blank, misfits)
 
 
-def _only(code: str) -> Callable[[Values], tuple[str, ...]]:
-    return lambda values: (values[code],)
+_TEXT: Final = frozenset({str})
+
+Columns = Mapping[str, Column]
+"""Records of one category, laid out by field code."""
+
+
+def as_text(value: object) -> str | None:
+    """A JSON value as a record's text: "" for null, None for what is no text and no number."""
+    if isinstance(value, str):
+        return value.strip(WHITE_SPACE)
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+class _Rule:
+    """A rule of one item, its message ready but for the value."""
+
+    def __init__(self, rule: ItemRule | RecordRule, code: str, item: Item) -> None:
+        name = f"{item.name}（{code}）"
+        self.rule = rule
+        self._code = code
+        self._personal = item.personal
+        before, self._has_value, after = rule.message.partition("{value}")
+        self._before, self._after = before.format(name=name), after.format(name=name)
+        self._always = Reason(rule.id, code, self._before, rule.severity)
+
+    def reason(self, value: str = "") -> Reason:
+        """What is said of a value that breaks the rule."""
+        if not self._has_value:
+            return self._always
+        told = shown(mask_id(value[:_MASKED]) if self._personal else value)
+        return self._always._replace(message=f"{self._before}{told}{self._after}")
+
+
+_MASKED: Final = 64
+"""Characters of a personal number that are masked to be shown; no number is longer."""
+
+
+class _Asked:
+    """What is asked of one item, in this order."""
+
+    def __init__(
+        self, code: str, item: Item, together: Sequence[RecordRule], *, required: bool
+    ) -> None:
+        self.code = code
+        self.type = _Rule(TYPE, code, item)
+        self.required = _Rule(REQUIRED, code, item) if required else None
+        self.alone = [(_Rule(rule, code, item), rule.broken_by) for rule in item.rules]
+        self.together = [(_Rule(rule, code, item), rule) for rule in together]
 
 
 class Schema:
@@ -205,76 +280,56 @@ class Schema:
             if field.is_required():
                 required.append(code)
         self.required = frozenset(required)
-        about = model.about
-        self.rules = (*(about.rules() if about else ()), *model.rules)
-        self._mandatory = itemgetter(*required)
-        # What pydantic's core and the whole-record looks of `screen` have not settled.
-        settled = {"length", "code-list", PLACEHOLDER.id, CONTROL_CHARACTER.id}
-        self._checks: list[tuple[str, Check]] = []
-        for code, item in self.items.items():
-            checks = [rule.holds for rule in item.rules if rule.id not in settled]
-            if item.recurs:
-                checks = [_remembered(checks)]
-            self._checks.extend((code, check) for check in checks)
-        self._record_checks = (
-            *((about.screen(),) if about else ()),
-            *(rule.holds for rule in model.rules),
-        )
-        identified = (model.document, model.subject) if model.document else model.natural_key
-        self._identified = itemgetter(*identified) if len(identified) > 1 else _only(*identified)
+        self.rules = (*(model.about.rules() if model.about else ()), *model.rules)
+        self.identifying = (model.document, model.subject) if model.document else model.natural_key
+        self._asked = [
+            _Asked(
+                code,
+                item,
+                [rule for rule in self.rules if rule.field == code],
+                required=code in self.required,
+            )
+            for code, item in self.items.items()
+        ]
 
-    def content(self, values: Mapping[str, str]) -> str:
-        """All values as one text; `SEPARATOR` stands between them."""
-        return SEPARATOR.join(values.values())
+    def lay_out(self, records: Sequence[Mapping[str, Any]]) -> Columns:
+        """Lay records out by columns; field codes that the category does not have are left out."""
+        getters = [record.get for record in records]
+        return {code: Column.of([get(code, "") for get in getters]) for code in self.items}
 
-    def screen(self, values: dict[str, str], content: str, on: date) -> bool:
-        """Whether values that the model accepted certainly break no rule.
+    def contents(self, columns: Columns) -> Iterator[str]:
+        """All values of each record as one text; `SEPARATOR` stands between them."""
+        return map(SEPARATOR.join, zip(*(each.values for each in columns.values()), strict=True))
 
-        False means "look closer", not "broken": `reasons` decides then. `content` is that of the
-        values; looked at as a whole it settles the rules on characters for all of them.
+    def reasons(self, columns: Columns, on: date) -> dict[int, list[Reason]]:
+        """Every rule that the records break, by row, in the order of the items.
+
+        Rows that break none are left out. `on` is the day of receipt of all of them. Of a value
+        that is longer than its item may be, or no text at all, nothing else is asked.
         """
-        if (
-            not content.isprintable()
-            or content.count(SEPARATOR) != len(values) - 1
-            or REPLACEMENT_CHARACTER in content
-            or not PLACEHOLDERS.isdisjoint(values.values())
-            or not all(self._mandatory(values))
-        ):
-            return False
-        for code, holds in self._checks:
-            value = values[code]
-            if value and not holds(value, on):
-                return False
-        for holds_together in self._record_checks:  # noqa: SIM110 - all() takes twice as long
-            if not holds_together(values, on):
-                return False
-        return True
-
-    def reasons(self, values: Values, misfits: Mapping[str, str], on: date) -> Iterator[Reason]:
-        """Every rule that the record breaks, in the order of its items.
-
-        `misfits` are the fields whose JSON value was no text, with the value's type; nothing
-        else is asked of them.
-        """
-        by_field: dict[str, list[RecordRule]] = {}
-        for rule in self.rules:
-            by_field.setdefault(rule.field, []).append(rule)
-        for code, item in self.items.items():
-            value = values[code]
-            broken: list[ItemRule | RecordRule] = []
-            if code in misfits:
-                broken.append(TYPE)
-            elif value == "":
-                if code in self.required:
-                    broken.append(REQUIRED)
-            else:
-                broken.extend(rule for rule in item.rules if not rule.holds(value, on))
-            if code not in misfits:
-                broken.extend(rule for rule in by_field.get(code, ()) if not rule.holds(values, on))
-            for found in broken:
-                value_shown = shown(mask_id(value) if item.personal else value)
-                message = found.message.format(name=f"{item.name}（{code}）", value=value_shown)
-                yield Reason(found.id, code, message, found.severity)
+        broken: dict[int, list[Reason]] = {}
+        for asked in self._asked:
+            column = columns[asked.code]
+            for row in column.misfits:
+                broken.setdefault(row, []).append(asked.type.reason())
+            if column.blank and asked.required is not None:
+                reason = asked.required.reason()
+                for row in _blank_rows(column):
+                    broken.setdefault(row, []).append(reason)
+            filled = column.filled
+            if filled:
+                for rule, broken_by in asked.alone:
+                    if breaking := broken_by(filled, on):
+                        reasons = {value: rule.reason(value) for value in breaking}
+                        for row, value in enumerate(column.values):
+                            if value in reasons:
+                                broken.setdefault(row, []).append(reasons[value])
+                        if rule.rule.id == LENGTH:
+                            filled = filled - breaking
+            for rule, together in asked.together:
+                for row, reason in _broken_together(rule, together, columns, filled, on):
+                    broken.setdefault(row, []).append(reason)
+        return broken
 
     def asked(self, code: str) -> tuple[str, ...]:
         """填写要求: what is asked of an item, in Chinese; whether it is mandatory comes first."""
@@ -288,7 +343,7 @@ class Schema:
         asked += [rule.asked.format(name=item.name) for rule in self.rules if rule.field == code]
         return tuple(asked)
 
-    def record_key(self, unit: str, values: dict[str, str], key: bytes) -> bytes:
+    def record_key(self, unit: str, record: Mapping[str, Any], key: bytes) -> bytes:
         """16 bytes that name the record: equal for all its versions, whatever their spelling.
 
         Made of unit, category and the identifying items: the document number and the subject's
@@ -296,10 +351,43 @@ class Schema:
         corrections correct. A record that lacks one of the identifying items is identified by
         its content, so that it can never hide another.
         """
-        identifying = self._identified(values)
+        identifying = [as_text(record.get(code)) for code in self.identifying]
         if not all(identifying):
-            return keyed_digest(key, unit, self.category, self.content(values))
-        first, *rest = identifying
+            (content,) = self.contents(self.lay_out([record]))
+            return keyed_digest(key, unit, self.category, content)
+        first, *rest = map(str, identifying)
         number = parse_document(first) if self.model.document else None
         first = squeezed(first) if number is None else number.normal
         return keyed_digest(key, unit, self.category, first, *map(squeezed, rest))
+
+
+def _blank_rows(column: Column) -> Iterator[int]:
+    """The rows in which nothing was given."""
+    misfits = column.misfits
+    return (row for row, value in enumerate(column.values) if not value and row not in misfits)
+
+
+def _broken_together(
+    rule: _Rule, together: RecordRule, columns: Columns, filled: Set[str], on: date
+) -> Iterator[tuple[int, Reason]]:
+    """The rows that break a rule over several items, each with the reason."""
+    own = columns[together.field]
+    others = [columns[code].values for code in together.others]
+    if together.of is Asked.BLANK:
+        if not own.blank:
+            return
+        beside = list(zip(*others, strict=True))
+        breaking = {seen for seen in set(beside) if together.breaks(*seen, on)}
+        if breaking:
+            reason = rule.reason()
+            yield from ((row, reason) for row in _blank_rows(own) if beside[row] in breaking)
+    elif filled:
+        reasons = {
+            seen: rule.reason(seen[0])
+            for seen in set(zip(own.values, *others, strict=True))
+            if seen[0] in filled and together.breaks(*seen, on)
+        }
+        if reasons:
+            for row, seen in enumerate(zip(own.values, *others, strict=True)):
+                if seen in reasons:
+                    yield row, reasons[seen]

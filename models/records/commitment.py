@@ -89,17 +89,17 @@ class Fulfilment(Record):
     natural_key = ("commitmentId",)
     rules: ClassVar = (
         *(
-            rule(field, when, because, COMMITMENT_STANDARD)
+            rule(field, "fulfillmentStatus", when, because, COMMITMENT_STANDARD)
             for field in ("unperformedCommitmentContent", "liabilityBreachCommitmentContent")
             for rule, when, because in (
                 (
                     required_when,
-                    lambda values: values["fulfillmentStatus"] not in (PERFORMED, ""),
+                    lambda status: status not in (PERFORMED, ""),
                     "承诺没有全部履行",
                 ),
                 (
                     empty_when,
-                    lambda values: values["fulfillmentStatus"] == PERFORMED,
+                    lambda status: status == PERFORMED,
                     "承诺已全部履行",
                 ),
             )

@@ -56,11 +56,12 @@ class Penalty(Record):
     document = "CF_WSH"
     about: ClassVar = SubjectFields.of("CF_")
     rules: ClassVar = (
-        required_when("CF_NR_FK", lambda values: "罚款" in values["CF_CFLB"], "处罚类别含罚款"),
-        required_when("CF_NR_WFFF", lambda values: "没收" in values["CF_CFLB"], "处罚类别含没收"),
+        required_when("CF_NR_FK", "CF_CFLB", lambda kinds: "罚款" in kinds, "处罚类别含罚款"),
+        required_when("CF_NR_WFFF", "CF_CFLB", lambda kinds: "没收" in kinds, "处罚类别含没收"),
         required_when(
             "CF_NR_ZKDX",
-            lambda values: "暂扣" in values["CF_CFLB"] or "吊销" in values["CF_CFLB"],
+            "CF_CFLB",
+            lambda kinds: "暂扣" in kinds or "吊销" in kinds,
             "处罚类别含暂扣或吊销",
         ),
         not_before("CF_YXQ", "CF_JDRQ", "处罚决定日期"),

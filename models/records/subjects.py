@@ -111,7 +111,7 @@ class JointCase(Record):
     natural_key = ("ZT_MC", "AL_SX", "SSRQ")
     rules: ClassVar = (
         required_when(
-            "AL_YJ", lambda values: values["AL_LX"] == "联合惩戒", "案例类型为联合惩戒", PROJECT
+            "AL_YJ", "AL_LX", lambda kind: kind == "联合惩戒", "案例类型为联合惩戒", PROJECT
         ),
     )
     example: ClassVar = {

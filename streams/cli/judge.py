@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.tally import Tally
     from models.words import Category
     from streams.files import Given, Rows
-    from streams.judging.offline import Judged
+    from streams.judging.offline import JudgedRow
 
 MOVE_BAR_EVERY: Final = 2000
 """Rows between two moves of the progress bar."""
@@ -53,14 +53,15 @@ def judge(
     from streams.judging.offline import judge_rows, temporary_states
 
     known, calendar = registry_of(registry)
-    given = Given(time_of(received_at), unit_of(unit, known), category_of(category))
+    received = time_of(received_at)
+    given = Given(unit_of(unit, known), category_of(category))
     report: _JsonLines | _Findings = _JsonLines() if as_json else _Findings()
     with (
         _rows(file, given) as rows,
         temporary_states() as states,
         progress(report.screen, "研判") as move,
     ):
-        for judged in judge_rows(rows, states, known, calendar):
+        for judged in judge_rows(rows, received, states, known, calendar):
             report.tell(judged)
             if judged.row % MOVE_BAR_EVERY == 0:
                 move(rows.progress())
@@ -91,7 +92,7 @@ class _JsonLines:
         self._dumps = orjson.dumps
         self._write = sys.stdout.buffer.write
 
-    def tell(self, judged: "Judged") -> None:
+    def tell(self, judged: "JudgedRow") -> None:
         answer = judged.as_json()
         if not answer["compliant"]:
             self.found = True
@@ -117,7 +118,7 @@ class _Findings:
         self._tallies = Tallies()
         self._unreadable = 0
 
-    def tell(self, judged: "Judged") -> None:
+    def tell(self, judged: "JudgedRow") -> None:
         from models.rules import Severity, shown
         from models.submission import Unreadable
 

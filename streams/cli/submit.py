@@ -4,13 +4,11 @@ import csv
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from models.words import SHANGHAI
 from streams.cli.options import AsJson, InCategory, OfUnit, category_of
 from streams.cli.terminal import FINDINGS, progress, stderr, stdout
 
@@ -68,7 +66,7 @@ def submit(
     from streams.files import Given
 
     screen = stderr()
-    given = Given(datetime.now(SHANGHAI), unit, category_of(category))
+    given = Given(unit, category_of(category))
     folder = Path(typer.get_app_dir("xinshao")) / "submit"
     with (
         progress(screen, "报送") as move,

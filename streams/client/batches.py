@@ -36,11 +36,11 @@ def batches(rows: Iterable[Row]) -> Iterator[Batch]:
         body = b"".join(line for _, line in sent)
         return Batch(number, tuple(row for row, _ in sent), body, tuple(unreadable))
 
-    for row, submission in rows:
-        if isinstance(submission, Unreadable):
-            unreadable.append((row, submission))
+    for row, delivery in rows:
+        if isinstance(delivery, Unreadable):
+            unreadable.append((row, delivery))
         else:
-            line = wire_form(submission)
+            line = wire_form(delivery)
             if sent and size + len(line) > BATCH_BYTES:
                 yield cut()
                 number, size, sent, unreadable = number + 1, 0, [], []

@@ -4,15 +4,11 @@ import codecs
 from collections.abc import Callable, Iterator
 from typing import Any, AnyStr, Final, Generic, NoReturn, Self
 
-import orjson
-from pydantic_core import from_json
+from pydantic_core import to_json
 
-from models.submission import Submission, Unreadable, read_submission, submission_of
+from models.submission import Delivery, Unreadable, delivery_of, parse_object
 from models.words import Op
 from streams.files.row import LARGEST_ROW, Given, Row
-
-_STANDS_FOR: Final[dict[str, Any]] = {"bool": True, "list": [], "dict": {}}
-"""A value for each kind that is no text: its kind is all that a verdict says of it."""
 
 
 class Lines(Generic[AnyStr]):
@@ -75,29 +71,22 @@ def read_ndjson(lines: Lines[bytes], given: Given) -> Iterator[Row]:
             yield Row(number, _read(raw, given))
 
 
-def _read(raw: bytes, given: Given) -> Submission | Unreadable:
+def _read(raw: bytes, given: Given) -> Delivery | Unreadable:
     try:
-        return read_submission(raw, given.received_at)
-    except Unreadable as fault:
-        if fault.rule not in ("unit", "category"):
-            return fault
-    said = {"unit": given.unit, "category": given.category}
-    try:
-        return submission_of({**said, **from_json(raw)}, given.received_at)
+        said = parse_object(raw)
+        return delivery_of({"unit": given.unit, "category": given.category, **said})
     except Unreadable as fault:
         return fault
 
 
-def wire_form(submission: Submission) -> bytes:
-    """A submission as a line of NDJSON; the gateway judges it as it would the row itself."""
-    values = {code: value for code, value in submission.values.items() if value}
-    values |= {code: _STANDS_FOR[kind] for code, kind in submission.misfits.items()}
+def wire_form(delivery: Delivery) -> bytes:
+    """A delivery as a line of NDJSON, which is judged as what it was read from would be."""
     line: dict[str, Any] = {
-        "unit": submission.unit,
-        "category": submission.schema.category,
-        "op": submission.op,
-        "record": values,
+        "unit": delivery.unit,
+        "category": delivery.schema.category,
+        "op": delivery.op,
+        "record": {code: value for code, value in delivery.record.items() if value != ""},
     }
-    if submission.op is Op.WITHDRAW:
-        line["reason"] = submission.reason
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    if delivery.op is Op.WITHDRAW:
+        line["reason"] = delivery.reason
+    return to_json(line) + b"\n"

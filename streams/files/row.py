@@ -1,10 +1,9 @@
-"""What reading a file gives: rows, each a submission or the reason why it is none."""
+"""What reading a file gives: rows, each a delivery or the reason why it is none."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Final, NamedTuple
 
-from models.submission import Submission, Unreadable
+from models.submission import Delivery, Unreadable
 from models.words import Category
 from streams.errors import InputError
 
@@ -37,16 +36,12 @@ class Row(NamedTuple):
     """One row of a file. `number` is what an editor (NDJSON) or a spreadsheet (CSV, XLSX) shows."""
 
     number: int
-    submission: Submission | Unreadable
+    delivery: Delivery | Unreadable
 
 
 class Given(NamedTuple):
-    """What the caller says of the rows that do not say it themselves.
+    """What the caller says of the rows that do not say it themselves."""
 
-    `received_at` is zone-aware.
-    """
-
-    received_at: datetime
     unit: str | None = None
     category: Category | None = None
 

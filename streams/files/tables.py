@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final, Self
 
-import orjson
-
 from models.records import SCHEMAS, Schema
 from models.records.base import WHITE_SPACE, squeezed
 from models.rules import shown
-from models.submission import Submission, Unreadable, read_submission
+from models.submission import Delivery, Unreadable, delivery_of
 from models.words import Category
 from streams.files.row import LARGEST_COLUMNS, Given, Row, UnusableFile
 
@@ -216,7 +214,7 @@ class _Table:
             cells = [cell.strip(WHITE_SPACE) if type(cell) is str else cell for cell in cells]
             if any(cells):
                 empty = False
-                yield Row(number, self._submission(cells))
+                yield Row(number, self._delivery(cells))
         if empty:
             self._notes.append("表头下面没有数据")
 
@@ -247,7 +245,7 @@ class _Table:
                 )
         return codes
 
-    def _submission(self, cells: Cells) -> Submission | Unreadable:
+    def _delivery(self, cells: Cells) -> Delivery | Unreadable:
         header, given = self._header, self._given
         unit, named = (
             cells[column] if column is not None and column < len(cells) else ""
@@ -270,7 +268,7 @@ class _Table:
             if rounded:
                 schema = SCHEMAS[category]
                 self._note_rounded(schema, rounded)
-                if lost := _identifying(schema).intersection(rounded):
+                if lost := set(schema.identifying).intersection(rounded):
                     name = schema.items[lost.pop()].name
                     return Unreadable(
                         "rounded",
@@ -279,9 +277,9 @@ class _Table:
                         unit or given.unit,
                         category,
                     )
-        wire = {"unit": unit or given.unit, "category": category or named, "record": record}
+        said = {"unit": unit or given.unit, "category": category or named, "record": record}
         try:
-            return read_submission(orjson.dumps(wire), given.received_at)
+            return delivery_of(said)
         except Unreadable as fault:
             return fault
 
@@ -321,12 +319,6 @@ def _same(heading: str, other: str) -> bool:
     return (heading in _SAYING and _SAYING[heading] == _SAYING.get(other)) or any(
         heading in codes and codes[heading] == codes.get(other) for codes in _CODES.values()
     )
-
-
-def _identifying(schema: Schema) -> set[str]:
-    """The fields that name a record."""
-    model = schema.model
-    return {model.document, model.subject} if model.document else set(model.natural_key)
 
 
 def _listed(names: Sequence[str]) -> str:

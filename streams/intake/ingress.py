@@ -1,9 +1,8 @@
-"""Admission: what a platform wrote to its own ingress topic becomes a submission.
+"""Ingress: what a platform writes to its own topic is let in, or rejected with the reason.
 
-It settles what a platform must not: which platform speaks (the topic says), for which units and
-categories it may, and when the message was received (the broker's LogAppendTime). A message goes to
-the partition of its record with its origin, so that one which is admitted twice, because the worker
-died before the commit, is known as the same (`models.submission.Origin`).
+Who speaks is said by the topic, when it was received by the broker (LogAppendTime). A message that
+is let in twice, because the worker died before the commit, is known as the same by its origin
+(`models.submission.Origin`).
 """
 
 from datetime import UTC, datetime
@@ -11,12 +10,12 @@ from typing import Final
 
 from aiokafka import ConsumerRecord
 
-from models.judging import identify
 from models.registry import Platform, Registry
-from models.submission import Origin, Submission, Unreadable, read_submission
+from models.submission import Origin, Unreadable, read_delivery
+from streams.intake.admission import Admitted, Receipt, admit, platform_speaker, require_size
 from streams.log.source import Batch
-from streams.log.topics import REJECTS, SUBMISSIONS, ingress_topic, log_epoch, partition_of
-from streams.log.wire import Reject, encode_submission
+from streams.log.topics import REJECTS, SUBMISSIONS, ingress_topic, log_epoch
+from streams.log.wire import Reject
 from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
 
@@ -24,64 +23,49 @@ LOG_APPEND_TIME: Final = 1
 """Kafka's mark of a timestamp that the broker set."""
 
 
-class Admission:
-    """Admits the messages of one platform."""
+class Ingress:
+    """Lets in the messages of one platform."""
 
     def __init__(
         self, settings: Settings, registry: Registry, platform: Platform, writer: LogWriter
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._platform = platform
+        self._topic = ingress_topic(settings, platform.id).name
+        self._speaker = platform_speaker(platform)
         self._writer = writer
         self._epoch = 0
 
     async def assigned(self, _number: int) -> None:
-        """Learn which log it is: the offsets of a topic that was made anew start again."""
-        topic = ingress_topic(self._settings, self._platform.id).name
-        self._epoch = await log_epoch(self._settings, topic)
+        """Learn which log it is: the offsets of a topic that was made again start at 0."""
+        self._epoch = await log_epoch(self._settings, self._topic)
 
-    async def admit(self, batch: Batch) -> None:
-        """Admit a batch; durable in submissions or rejects when it returns."""
+    async def let_in(self, batch: Batch) -> None:
+        """Let a batch in; durable in submissions or rejects when it returns."""
         admitted: list[tuple[int, Message]] = []
         rejects: list[Message] = []
         for record in batch.records:
             try:
-                submission = self._read(record)
+                _submission, _unit, partition, message = self._admit(record)
+                admitted.append((partition, message))
             except Unreadable as unreadable:
                 rejects.append(Reject.of(record, unreadable).encode())
-                continue
-            partition = partition_of(submission.record_key, self._settings.partitions)
-            admitted.append(
-                (
-                    partition,
-                    Message(
-                        submission.record_key, encode_submission(record.value or b"", submission)
-                    ),
-                )
-            )
         if rejects:
             await self._writer.write(self._settings.topic(REJECTS), 0, rejects)
         await self._writer.write_all(self._settings.topic(SUBMISSIONS), admitted)
 
-    def _read(self, record: ConsumerRecord[bytes, bytes]) -> Submission:
-        submission = read_submission(record.value or b"", receipt_time(record))
-        submission.record_key = identify(submission, self._registry)
-        unit = self._registry.unit(submission.unit)
-        category = submission.schema.category
-        if unit is None or not self._platform.may_speak_for(unit.id, category):
-            raise Unreadable(
-                "scope",
-                f"平台“{self._platform.name}”无权为该机构报送{category.zh}，请联系市信用办登记",
-                submission.unit,
-                category.value,
-            )
-        submission.received_at = receipt_time(record)
-        submission.platform = self._platform.id
-        submission.origin = Origin(
-            f"{record.topic}/{self._epoch}/{record.partition}", record.offset
+    def _admit(self, record: ConsumerRecord[bytes, bytes]) -> Admitted:
+        raw = record.value or b""
+        require_size(raw)
+        origin = Origin(f"{record.topic}/{self._epoch}/{record.partition}", record.offset)
+        return admit(
+            read_delivery(raw),
+            raw,
+            self._speaker,
+            Receipt(receipt_time(record), origin=origin),
+            self._registry,
+            self._settings.partitions,
         )
-        return submission
 
 
 def receipt_time(record: ConsumerRecord[bytes, bytes]) -> datetime:

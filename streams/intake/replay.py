@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 
-from models.judging import identify
 from models.registry import Registry
-from models.submission import Unreadable, read_submission
-from streams.log.topics import REJECTS, SUBMISSIONS, partition_of
+from models.submission import Unreadable, read_delivery
+from streams.intake.admission import OFFICE, Receipt, admit
+from streams.log.topics import REJECTS, SUBMISSIONS
 from streams.log.wire import Reject
 from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
@@ -33,14 +33,17 @@ async def replay(
         rejects: list[Message] = []
         for number, line in run:
             try:
-                key = identify(read_submission(line), registry)
+                delivery = read_delivery(line)
+                receipt = Receipt(delivery.received_at())
+                _submission, _unit, partition, message = admit(
+                    delivery, line, OFFICE, receipt, registry, settings.partitions
+                )
             except Unreadable as unreadable:
                 reject = Reject(source, 0, number, unreadable.rule, str(unreadable), line, None, 0)
                 rejects.append(reject.encode())
                 continue
-            partition = partition_of(key, settings.partitions)
             appended[partition] += 1
-            admitted.append((partition, Message(key, line)))
+            admitted.append((partition, message))
         if rejects:
             await writer.write(settings.topic(REJECTS), 0, rejects)
         await writer.write_all(settings.topic(SUBMISSIONS), admitted)

@@ -17,7 +17,7 @@ from typing import Final
 from aiokafka import ConsumerRecord
 
 from models.calendar import Calendar
-from models.judging import applied, judge
+from models.judging import applied, conclude, examine
 from models.month import Month
 from models.registry import Registry
 from models.submission import START, Position, Submission, Unreadable, read_submission
@@ -189,37 +189,37 @@ class Judge:
         stored = dict(zip(keys, partition.states.get(keys), strict=True))
         origins = Origins(partition.states, partition.checkpoint.origins)
         judged.requests = origins.requests
-        for record in records:
-            position = Position(partition.checkpoint.logs.submissions, record.offset)
+        epoch = partition.checkpoint.logs.submissions
+        read = [_read(record, epoch) for record in records]
+        submissions = [each for each in read if isinstance(each, Submission)]
+        examined = iter(examine(submissions, self._registry, self._calendar))
+        for record, submission in zip(records, read, strict=True):
+            if isinstance(submission, Unreadable):
+                judged.rejects.append(Reject.of(record, submission))
+                continue
+            found = next(examined)
+            key, origin = submission.record_key, submission.origin
+            state = states.get(key, stored[key])
+            if submission.platform:
+                seen = PlatformSeen(submission.platform)
+                partition.platforms[seen] = submission.received_at.timestamp()
+            if applied(submission, state) or (origin is not None and origin in origins):
+                judged.repeated += 1
+                continue
             try:
-                submission = self._read(record)
-                state = states.get(submission.record_key, stored[submission.record_key])
-                submission.position = position
-                if submission.platform:
-                    seen = PlatformSeen(submission.platform)
-                    partition.platforms[seen] = submission.received_at.timestamp()
-                origin = submission.origin
-                if applied(submission, state) or (origin is not None and origin in origins):
-                    judged.repeated += 1
-                    continue
-                verdict = judge(submission, state, self._registry, self._calendar)
+                if isinstance(found, Unreadable):
+                    raise found
+                verdict = conclude(found, state)
             except Unreadable as unreadable:
                 judged.rejects.append(Reject.of(record, unreadable))
                 continue
             partition.tallies.move(state, verdict.state)
-            partition.position = position
+            partition.position = submission.position
             if origin is not None:
-                origins.add(origin, submission.received_on)
-            states[submission.record_key] = verdict.state
+                origins.add(origin, found.on)
+            states[key] = verdict.state
             judged.verdicts.append(verdict)
         return judged
-
-    def _read(self, record: ConsumerRecord[bytes, bytes]) -> Submission:
-        if not is_record_key(record.key):
-            raise Unreadable("key", "消息键不是信息键，只能由网关或接入程序写入本主题")
-        submission = read_submission(record.value or b"")
-        submission.record_key = record.key
-        return submission
 
     def _unpublished(self, partition: JudgedPartition) -> list[tuple[int, Message]]:
         """What has moved since it was last asked for, as it stands now."""
@@ -245,3 +245,12 @@ class Judge:
             )
             for counted, counts in values.items()
         ]
+
+
+def _read(record: ConsumerRecord[bytes, bytes], epoch: int) -> Submission | Unreadable:
+    if not is_record_key(record.key):
+        return Unreadable("key", "消息键不是信息键，只能由网关或接入程序写入本主题")
+    try:
+        return read_submission(record.value or b"", record.key, Position(epoch, record.offset))
+    except Unreadable as unreadable:
+        return unreadable

@@ -1,9 +1,9 @@
 """Judging without a log: the rows of a file, one after the other, against each other."""
 
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple, Protocol
@@ -11,13 +11,12 @@ from typing import Any, Final, NamedTuple, Protocol
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteOptions
 
 from models.calendar import Calendar
-from models.judging import identify, judge
+from models.judging import Examined, conclude, examine, submission_of
 from models.registry import Registry
-from models.rules import Severity, shown
-from models.submission import Position, Unreadable
-from models.verdict import RecordState, Verdict
-from models.words import Category, Effect
+from models.submission import Submission, Unreadable
+from models.verdict import RecordState, Verdict, unreadable_as_json
 from streams.files import Row
+from streams.log.wire import decode_state, encode_state
 
 
 class RecordStates(Protocol):
@@ -30,7 +29,7 @@ class RecordStates(Protocol):
         """Replace the record's state."""
 
 
-class Judged(NamedTuple):
+class JudgedRow(NamedTuple):
     """A row's verdict, or why there is none; `before` is the record's state until then."""
 
     row: int
@@ -38,51 +37,59 @@ class Judged(NamedTuple):
     before: RecordState | None
 
     def as_json(self) -> dict[str, Any]:
-        """The public form (DESIGN section 7) with the row's number."""
-        if isinstance(self.verdict, Verdict):
-            return {"row": self.row, **self.verdict.as_json()}
-        fault = self.verdict
-        return {
-            "row": self.row,
-            "unit": fault.unit and shown(fault.unit),
-            "category": fault.category and shown(fault.category),
-            "record_key": None,
-            "effect": Effect.UNREADABLE.value,
-            "compliant": False,
-            "timely": None,
-            "deadline": None,
-            "provisional": False,
-            "reasons": [
-                {
-                    "rule": fault.rule,
-                    "field": "",
-                    "message": str(fault),
-                    "severity": Severity.ERROR.value,
-                }
-            ],
-        }
+        """The public form with the row's number."""
+        verdict = self.verdict
+        if isinstance(verdict, Verdict):
+            return {"row": self.row, **verdict.as_json()}
+        return {"row": self.row, **unreadable_as_json(verdict)}
 
 
 def judge_rows(
-    rows: Iterable[Row], states: RecordStates, registry: Registry, calendar: Calendar
-) -> Iterator[Judged]:
-    """Judge rows in their order; each sees what the ones before it did to its record."""
-    for number, submission in rows:
-        before = None
-        if isinstance(submission, Unreadable):
-            yield Judged(number, submission, before)
-            continue
-        try:
-            submission.record_key = key = identify(submission, registry)
-            before = states.get(key)
-            verdict = judge(submission, before, registry, calendar)
-        except Unreadable as fault:
-            fault.unit = fault.unit or submission.unit
-            fault.category = fault.category or submission.schema.category
-            yield Judged(number, fault, before)
-            continue
-        states.put(key, verdict.state)
-        yield Judged(number, verdict, before)
+    rows: Iterable[Row],
+    received_at: datetime,
+    states: RecordStates,
+    registry: Registry,
+    calendar: Calendar,
+) -> Iterator[JudgedRow]:
+    """Judge rows in their order; each sees what the ones before it did to its record.
+
+    `received_at` is for the rows that do not say when they were received.
+    """
+    numbered = iter(rows)
+    while run := list(islice(numbered, AT_ONCE)):
+        read = [_submission(row, received_at, registry) for row in run]
+        submissions = [each for each in read if isinstance(each, Submission)]
+        examined = iter(examine(submissions, registry, calendar))
+        for row, each in zip(run, read, strict=True):
+            found = next(examined) if isinstance(each, Submission) else each
+            if isinstance(found, Unreadable):
+                yield JudgedRow(row.number, found, None)
+            else:
+                yield _concluded(row.number, found, states)
+
+
+AT_ONCE: Final = 500
+"""Rows that are examined together."""
+
+
+def _submission(row: Row, received_at: datetime, registry: Registry) -> Submission | Unreadable:
+    if isinstance(row.delivery, Unreadable):
+        return row.delivery
+    try:
+        return submission_of(row.delivery, registry, received_at)
+    except Unreadable as fault:
+        return fault
+
+
+def _concluded(number: int, examined: Examined, states: RecordStates) -> JudgedRow:
+    key = examined.submission.record_key
+    before = states.get(key)
+    try:
+        verdict = conclude(examined, before)
+    except Unreadable as fault:
+        return JudgedRow(number, fault, before)
+    states.put(key, verdict.state)
+    return JudgedRow(number, verdict, before)
 
 
 HELD_STATES: Final = 50_000
@@ -123,7 +130,6 @@ class _SpillingStates:
         self._latest: dict[bytes, RecordState] = {}
         self._disk: Rdict | None = None
         self._spilled = bytearray()
-        self._code = _StateCode()
 
     def get(self, key: bytes) -> RecordState | None:
         state = self._latest.get(key)
@@ -133,7 +139,7 @@ class _SpillingStates:
         if not self._spilled[byte] & bit:
             return None
         packed = self._disk.get(key)
-        return None if packed is None else self._code.unpack(packed)
+        return None if packed is None else decode_state(packed)
 
     def put(self, key: bytes, state: RecordState) -> None:
         self._latest[key] = state
@@ -150,7 +156,7 @@ class _SpillingStates:
             self._spilled = bytearray(1 << _SPILLED_BITS >> 3)
         batch = WriteBatch(raw_mode=True)
         for key, state in self._latest.items():
-            batch.put(key, self._code.pack(state))
+            batch.put(key, encode_state(state))
             byte, bit = _place(key)
             self._spilled[byte] |= bit
         self._disk.write(batch)
@@ -178,70 +184,3 @@ def _open_disk(folder: Path) -> Rdict:
     write.disable_wal = True  # type: ignore[method-assign,assignment]  # the stubs call it a method
     disk.set_write_options(write)
     return disk
-
-
-class _StateCode:
-    """Record states as 64 bytes each; units by their number in the order they were met."""
-
-    _FORM = struct.Struct("<qq6I16sHBB")
-    _CATEGORIES = tuple(Category)
-    _TIMELY = (None, False, True)
-
-    def __init__(self) -> None:
-        self._units: list[str] = []
-        self._unit_number: dict[str, int] = {}
-        self._category_number = {each: number for number, each in enumerate(self._CATEGORIES)}
-
-    def pack(self, state: RecordState) -> bytes:
-        number = self._unit_number.get(state.unit)
-        if number is None:
-            number = self._unit_number[state.unit] = len(self._units)
-            self._units.append(state.unit)
-        return self._FORM.pack(
-            *state.position,
-            state.version,
-            state.corrections,
-            state.duplicates,
-            state.day.toordinal(),
-            state.deadline.toordinal() if state.deadline else 0,
-            state.first_compliant.toordinal() if state.first_compliant else 0,
-            state.digest,
-            number,
-            self._category_number[state.category],
-            state.provisional
-            | state.compliant << 1
-            | state.withdrawn << 2
-            | self._TIMELY.index(state.timely) << 3,
-        )
-
-    def unpack(self, packed: bytes) -> RecordState:
-        (
-            epoch,
-            offset,
-            version,
-            corrections,
-            duplicates,
-            day,
-            deadline,
-            first_compliant,
-            digest,
-            unit,
-            category,
-            flags,
-        ) = self._FORM.unpack(packed)
-        return RecordState(
-            position=Position(epoch, offset),
-            version=version,
-            digest=digest,
-            unit=self._units[unit],
-            category=self._CATEGORIES[category],
-            day=date.fromordinal(day),
-            deadline=date.fromordinal(deadline) if deadline else None,
-            provisional=bool(flags & 1),
-            compliant=bool(flags & 2),
-            timely=self._TIMELY[flags >> 3],
-            first_compliant=date.fromordinal(first_compliant) if first_compliant else None,
-            withdrawn=bool(flags & 4),
-            corrections=corrections,
-            duplicates=duplicates,
-        )

@@ -26,10 +26,10 @@ from rocksdict import (
     WriteOptions,
 )
 
-from models.submission import REQUEST, Origin, Position
+from models.submission import REQUEST, Origin
 from models.verdict import RecordState
-from models.words import Category
 from streams.errors import OperatorError
+from streams.log.wire import decode_state, encode_state
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ _CHECKPOINT: Final = b"checkpoint"
 _REQUEST: Final = REQUEST.encode()
 _RECORD_KEY: Final = 2 + 16
 """Bytes of a record's key in the store; a request's is longer, the checkpoint's shorter."""
-_CATEGORIES: Final = {category.value: category for category in Category}
 
 
 class StateError(OperatorError):
@@ -138,7 +137,7 @@ class PartitionStates:
         """The states of the keys in their order, None where there is none."""
         prefix = self._prefix
         found = cast("list[bytes | None]", self._db.get([prefix + key for key in keys]))
-        return [None if value is None else _decode(value) for value in found]
+        return [None if value is None else decode_state(value) for value in found]
 
     def request(self, log: str) -> Applied | None:
         """What has been applied of a request, by the log of its origins."""
@@ -159,7 +158,7 @@ class PartitionStates:
         prefix = self._prefix
         batch = WriteBatch(raw_mode=True)
         for key, state in states.items():
-            batch[prefix + key] = _encode(state)
+            batch[prefix + key] = encode_state(state)
         for log_, applied in requests.items():
             batch[prefix + log_.encode()] = orjson.dumps(
                 (applied.day.toordinal(), sorted(applied.numbers))
@@ -183,7 +182,7 @@ class PartitionStates:
         """
         for key, value in self._entries(self._prefix):
             if len(key) == _RECORD_KEY:
-                yield key[len(self._prefix) :], _decode(value)
+                yield key[len(self._prefix) :], decode_state(value)
 
     def requests(self) -> Iterator[tuple[bytes, Applied]]:
         """Every request, by the key that `forget` takes.
@@ -275,60 +274,3 @@ def _open(folder: Path) -> Rdict:
 def _applied(value: bytes) -> Applied:
     day, numbers = orjson.loads(value)
     return Applied(set(numbers), date.fromordinal(day))
-
-
-def _encode(state: RecordState) -> bytes:
-    return orjson.dumps(
-        (
-            *state.position,
-            state.version,
-            state.digest.hex(),
-            state.unit,
-            state.category,
-            state.day.toordinal(),
-            state.deadline and state.deadline.toordinal(),
-            state.provisional,
-            state.compliant,
-            state.timely,
-            state.first_compliant and state.first_compliant.toordinal(),
-            state.withdrawn,
-            state.corrections,
-            state.duplicates,
-        )
-    )
-
-
-def _decode(value: bytes) -> RecordState:
-    (
-        epoch,
-        offset,
-        version,
-        digest,
-        unit,
-        category,
-        day,
-        deadline,
-        provisional,
-        compliant,
-        timely,
-        first_compliant,
-        withdrawn,
-        corrections,
-        duplicates,
-    ) = orjson.loads(value)
-    return RecordState(
-        Position(epoch, offset),
-        version,
-        bytes.fromhex(digest),
-        unit,
-        _CATEGORIES[category],
-        date.fromordinal(day),
-        deadline and date.fromordinal(deadline),
-        provisional,
-        compliant,
-        timely,
-        first_compliant and date.fromordinal(first_compliant),
-        withdrawn,
-        corrections,
-        duplicates,
-    )

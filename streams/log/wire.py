@@ -7,11 +7,10 @@ the rejected message itself, and what is known of it stands in the headers.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Final, NamedTuple, TypeGuard
 
 import orjson
 from aiokafka import ConsumerRecord
-from pydantic_core import from_json, to_json
 
 from models.submission import Origin, Position, Submission, Unreadable
 from models.tally import Bucket, Duty, Pending, Tally
@@ -28,93 +27,73 @@ def is_record_key(key: bytes | None) -> TypeGuard[bytes]:
 
 
 def encode_submission(raw: bytes, submission: Submission) -> bytes:
-    """What a platform sent, with what the way in has settled put over it.
+    """What a platform sent, as it was sent, with what the way in has settled put behind it.
 
-    Everything else stays as it was sent: what is wrong with it is for the judge to say.
+    Of two values of one name in a JSON object the last one counts, so nothing that the sender says
+    of these can stand against it; what else is wrong with it is for the judge to say.
     """
-    given: dict[str, Any] = from_json(raw)
-    return to_json(
+    settled = orjson.dumps(
         {
-            **given,
             "id": submission.id,
             "received_at": submission.received_at,
             "platform": submission.platform,
             "origin": submission.origin,
         }
     )
+    return b"%b,%b" % (raw.rstrip(JSON_BLANK).removesuffix(b"}"), settled.removeprefix(b"{"))
+
+
+JSON_BLANK: Final = b" \t\r\n"
+"""What may stand around a JSON value."""
 
 
 def encode_verdict(verdict: Verdict) -> bytes:
-    """A verdict message: the public form (DESIGN section 7) and what the record's state needs."""
-    state = verdict.state
+    """A verdict message: a `PublicVerdict`, and what else the record's state and the store need."""
     return orjson.dumps(
         {
-            "unit": state.unit,
-            "category": state.category,
+            **verdict.state.plain(),
             "record_key": verdict.record_key.hex(),
             "effect": verdict.effect,
-            "compliant": state.compliant,
-            "timely": state.timely,
-            "deadline": state.deadline,
-            "provisional": state.provisional,
             "reasons": [reason.as_json() for reason in verdict.reasons],
-            "position": [*state.position],
-            "version": state.version,
-            "digest": state.digest.hex(),
-            "day": state.day,
-            "first_compliant": state.first_compliant,
-            "withdrawn": state.withdrawn,
-            "corrections": state.corrections,
-            "duplicates": state.duplicates,
             "received_at": verdict.received_at,
             "document": verdict.document,
             "subject": verdict.subject,
             "decided": verdict.decided,
             "submission": verdict.submission_id,
             "platform": verdict.platform,
-            "origin": None if verdict.origin is None else [*verdict.origin],
+            "origin": verdict.origin,
             "printed": verdict.printed,
         }
     )
 
 
-class Told(NamedTuple):
-    """What a verdict message tells: the record's state, and where and when its cause came from."""
+class Cause(NamedTuple):
+    """Of a verdict message: the record's state, and where and when its cause came from."""
 
     state: RecordState
     origin: Origin | None
     received_at: datetime
 
 
-def decode_verdict(message: bytes) -> Told:
+def decode_verdict(message: bytes) -> Cause:
     """Read a verdict message."""
     given = orjson.loads(message)
     origin = given["origin"]
-    state = RecordState(
-        Position(*given["position"]),
-        given["version"],
-        bytes.fromhex(given["digest"]),
-        given["unit"],
-        Category(given["category"]),
-        date.fromisoformat(given["day"]),
-        _day(given["deadline"]),
-        given["provisional"],
-        given["compliant"],
-        given["timely"],
-        _day(given["first_compliant"]),
-        given["withdrawn"],
-        given["corrections"],
-        given["duplicates"],
-    )
-    return Told(
-        state,
+    return Cause(
+        RecordState.of_plain([given[field] for field in RecordState._fields]),
         None if origin is None else Origin(*origin),
         datetime.fromisoformat(given["received_at"]),
     )
 
 
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
+def encode_state(state: RecordState) -> bytes:
+    """A record's state, wherever one is kept by itself."""
+    return orjson.dumps([*state.plain().values()])
+
+
+def decode_state(value: bytes) -> RecordState:
+    """What `encode_state` wrote."""
+    return RecordState.of_plain(orjson.loads(value))
 
 
 class PlatformSeen(NamedTuple):
@@ -174,7 +153,9 @@ class TallyValue(NamedTuple):
             case Bucket():
                 counts = Tally(*given)
             case Duty():
-                counts = {_day(deadline): count for deadline, count in given}
+                counts = {
+                    deadline and date.fromisoformat(deadline): count for deadline, count in given
+                }
             case PlatformSeen():
                 counts = float(given)
         return cls(Position(*position), counts)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.bulletin import Figures
 from models.bulletin.document import Standing as Ranked
@@ -18,9 +18,9 @@ from models.calendar import Calendar
 from models.month import Month
 from models.rates import RateKind
 from models.registry import Limits, Registry
-from models.rules import Severity
 from models.tally import NOTHING, Duty, Tally
-from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category, Effect, UnitKind
+from models.verdict import BrokenRule, PublicModel, PublicVerdict
+from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category, UnitKind
 from streams.store.client import Store
 from streams.store.columns import TALLY_SUMS
 from streams.store.figures import StoredFigures
@@ -29,43 +29,14 @@ Percent = Annotated[float, Field(ge=0, le=100, description="百分数，两位�
 Count = Annotated[int, Field(ge=0)]
 
 
-class Answer(BaseModel):
-    """One answer, or a part of one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BrokenRule(Answer):
-    """违反的一条规则."""
-
-    rule: str
-    field: str
-    message: str
-    severity: Severity
-
-
-class ToldVerdict(Answer):
-    """研判结果: what a submission came to (docs/rules.md, section 6)."""
-
-    unit: str
-    category: Category
-    record_key: str
-    effect: Effect
-    compliant: bool
-    timely: bool | None
-    deadline: date | None
-    provisional: bool
-    reasons: tuple[BrokenRule, ...]
-
-
-class Rejected(Answer):
+class Rejected(PublicModel):
     """拒收: why no record could be made of a submission."""
 
     rule: str
     message: str
 
 
-class Receipt(Answer):
+class Receipt(PublicModel):
     """回执: what became of a submission.
 
     `superseded` tells that a later submission of the same record counts instead.
@@ -77,7 +48,7 @@ class Receipt(Answer):
         Field(description="received 已收到、尚未研判；judged 已研判；rejected 无法读取，已拒收"),
     ]
     received_at: datetime
-    verdict: ToldVerdict | None = None
+    verdict: PublicVerdict | None = None
     superseded: bool = False
     rejected: Rejected | None = None
 
@@ -90,7 +61,7 @@ class Owned(NamedTuple):
     unit: str | None
 
 
-class Rate(Answer):
+class Rate(PublicModel):
     """A rate against the lines below which the unit is alerted.
 
     `level` is null where there is no rate, no line, or too few records for either to mean much.
@@ -102,7 +73,7 @@ class Rate(Answer):
     level: Literal["ok", "warning", "critical"] | None = None
 
 
-class CategorySummary(Answer):
+class CategorySummary(PublicModel):
     """One category of a unit's month."""
 
     category: Category
@@ -119,7 +90,7 @@ class CategorySummary(Answer):
     timeliness: Rate
 
 
-class UnitSummary(Answer):
+class UnitSummary(PublicModel):
     """A unit's month as it is now; `total` is 总报送量. Categories without records are left out."""
 
     unit: str
@@ -128,7 +99,7 @@ class UnitSummary(Answer):
     categories: tuple[CategorySummary, ...]
 
 
-class PendingRecord(Answer):
+class PendingRecord(PublicModel):
     """待补正: a record that is there and not compliant, with everything that is to be mended.
 
     `days_left` counts the working days after today up to the deadline; null where it has passed
@@ -147,7 +118,7 @@ class PendingRecord(Answer):
     reasons: tuple[BrokenRule, ...]
 
 
-class PendingPage(Answer):
+class PendingPage(PublicModel):
     """A page of pending records, the nearest deadline first.
 
     It may hold fewer records than were asked for; the last page is the one without `next`.
@@ -159,14 +130,14 @@ class PendingPage(Answer):
     next: str | None
 
 
-class RankedRate(Answer):
+class RankedRate(PublicModel):
     """A rate, and its rank among the units of the kind; equal rates have equal rank."""
 
     percent: Percent
     rank: Annotated[int, Field(ge=1)]
 
 
-class RankedUnit(Answer):
+class RankedUnit(PublicModel):
     """A unit's rates in a category; null where there is none."""
 
     unit: str
@@ -175,7 +146,7 @@ class RankedUnit(Answer):
     timeliness: RankedRate | None
 
 
-class RankedGroup(Answer):
+class RankedGroup(PublicModel):
     """The units of a kind that reported in a category, by the rank of their compliance."""
 
     kind: UnitKind
@@ -183,7 +154,7 @@ class RankedGroup(Answer):
     units: tuple[RankedUnit, ...]
 
 
-class Ranking(Answer):
+class Ranking(PublicModel):
     """The month's ranking in 双公示; of a published month with the published figures."""
 
     month: str
@@ -305,7 +276,7 @@ class Standing:
         ):
             latest = self._store.rows(_LATEST, unit=unit, category=category, key=key)
             effect, deadline, compliant, timely, reasons = told
-            verdict = ToldVerdict(
+            verdict = PublicVerdict(
                 unit=unit,
                 category=category,
                 record_key=key,

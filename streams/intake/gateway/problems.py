@@ -66,6 +66,8 @@ class Problem(XinshaoError):
     @classmethod
     def of(cls, unreadable: Unreadable) -> "Problem":
         """The refusal of a delivery of which no record can be made."""
+        if unreadable.rule == "scope":
+            return cls("scope", 403, "无权报送", str(unreadable), _OUT_OF_SCOPE, path="unit")
         path, english = _UNREADABLE.get(unreadable.rule, (None, "The record cannot be read."))
         return cls(unreadable.rule, 422, "这条信息无法接收", str(unreadable), english, path=path)
 
@@ -89,6 +91,7 @@ class Problem(XinshaoError):
         )
 
 
+_OUT_OF_SCOPE: Final = "This key may not deliver this category for this unit."
 _UNREADABLE: Final[dict[str, tuple[str | None, str]]] = {
     "json": (None, "Not a JSON object in UTF-8."),
     "unit": ("unit", "The unit is missing or not in the register."),

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from models.month import Month
+from models.verdict import PublicModel
 from models.words import Category
 from streams.files.template import template
 from streams.intake.gateway.context import Context, caller, context
@@ -21,7 +22,6 @@ from streams.intake.gateway.problems import Problem, problems
 from streams.intake.gateway.schemas import MEDIA_TYPE, submission_schema
 from streams.intake.keys import Key
 from streams.store.answers import (
-    Answer,
     Cursor,
     PendingPage,
     Ranking,
@@ -56,7 +56,7 @@ MonthName = Annotated[
 ]
 
 
-class FieldList(Answer):
+class FieldList(PublicModel):
     """Where a category's field list and template are."""
 
     category: Category

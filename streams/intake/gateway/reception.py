@@ -1,27 +1,26 @@
-"""Reception: what a platform delivers becomes submissions, or is refused with the reason.
+"""Reception: what a request delivers becomes submissions, or is refused with the reason.
 
-It settles what a platform must not: which platform speaks (the key says), for which units and
-categories it may, and when the record was received (the gateway's clock). A request with an
-Idempotency-Key that is sent again, to whichever gateway, makes submissions with the same ids and
-origins, which the judge knows as the same (`models.submission.Origin`). The body is a part of what
-the origin is made of: what was not sent before is never taken for a repeat.
+A request with an Idempotency-Key that is sent again, to any gateway, makes submissions with the
+same ids and origins, which the judge knows as the same (`models.submission.Origin`). The body is a
+part of what the origin is made of: what was not sent before is never taken for a repeat.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from models.calendar import Calendar
 from models.identity import keyed_digest
-from models.judging import identify, judge
+from models.judging import conclude, examine
 from models.registry import Registry
-from models.submission import REQUEST, Origin, Submission, Unreadable, read_submission
+from models.submission import REQUEST, Delivery, Origin, Submission, Unreadable, read_delivery
 from models.words import Op
+from streams.files.ndjson import wire_form
+from streams.intake.admission import Receipt, Speaker, admit, require_size
 from streams.intake.gateway.problems import Problem
 from streams.intake.keys import Key
-from streams.log.topics import LARGEST, partition_of
-from streams.log.wire import encode_submission
 from streams.log.writer import Message
 
 
@@ -54,48 +53,58 @@ class Reception:
     submissions: list[tuple[int, Message]] = field(default_factory=list)
     units: dict[int, str] = field(default_factory=dict)
 
-    def read(self, number: int, raw: bytes) -> Taken:
-        """Take a record as it was sent."""
-        if len(raw) > LARGEST:
-            large = Unreadable("too-long", f"这一条超过 {LARGEST >> 20} MiB，请检查内容")
-            return Taken(problem=Problem.of(large))
-        try:
-            return self._take(number, raw, read_submission(raw, self.received_at))
-        except Unreadable as unreadable:
-            return Taken(problem=Problem.of(unreadable))
+    def take(self, records: Sequence[bytes | Delivery | Unreadable], first: int = 0) -> list[Taken]:
+        """Take records, the first of which has that number in the request.
 
-    def take(self, number: int, raw: bytes, submission: Submission) -> Taken:
-        """Take a record that was read; `raw` is its wire form."""
-        try:
-            return self._take(number, raw, submission)
-        except Unreadable as unreadable:
-            return Taken(problem=Problem.of(unreadable))
+        Each is bytes as they were sent, or what a file's row was read as.
+        """
+        speaker = Speaker(self.key.platform, "这个密钥", self.key.may)
+        taken: list[Taken | Submission] = []
+        for number, record in enumerate(records, first):
+            try:
+                taken.append(self._admit(number, record, speaker))
+            except Unreadable as unreadable:
+                taken.append(Taken(problem=Problem.of(unreadable)))
+        admitted = [each for each in taken if isinstance(each, Submission)]
+        previews = iter(self._previews(admitted))
+        return [
+            Taken(each.id, next(previews)) if isinstance(each, Submission) else each
+            for each in taken
+        ]
 
-    def _take(self, number: int, raw: bytes, submission: Submission) -> Taken:
-        submission.record_key = identify(submission, self.registry)
-        unit = self.registry.unit(submission.unit)
-        category = submission.schema.category
-        if unit is None or not self.key.may(unit.id, category):
-            return Taken(problem=_out_of_scope(submission))
-        submission.received_at = self.received_at
-        submission.platform = self.key.platform
-        submission.id = f"{self.mark}-{number}"
-        submission.origin = None
+    def _admit(
+        self, number: int, record: bytes | Delivery | Unreadable, speaker: Speaker
+    ) -> Submission:
+        if isinstance(record, Unreadable):
+            raise record
+        if isinstance(record, Delivery):
+            delivery, raw = record, wire_form(record)
+        else:
+            require_size(record)
+            delivery, raw = read_delivery(record), record
+        origin = None
         if self.repeatable:
-            submission.origin = Origin(f"{REQUEST}{self.key.platform}/{self.mark}", number)
-        verdict = None
-        if submission.op is not Op.WITHDRAW:
-            # As though it were the first of its record: what came before, the judge alone knows.
-            verdict = judge(submission, None, self.registry, self.calendar).as_json()
-            del verdict["effect"]
-        self.units[number] = unit.id
-        self.submissions.append(
-            (
-                partition_of(submission.record_key, self.partitions),
-                Message(submission.record_key, encode_submission(raw, submission)),
-            )
+            origin = Origin(f"{REQUEST}{self.key.platform}/{self.mark}", number)
+        receipt = Receipt(self.received_at, f"{self.mark}-{number}", origin)
+        submission, unit, partition, message = admit(
+            delivery, raw, speaker, receipt, self.registry, self.partitions
         )
-        return Taken(submission.id, verdict)
+        self.units[number] = unit
+        self.submissions.append((partition, message))
+        return submission
+
+    def _previews(self, submissions: Sequence[Submission]) -> list[dict[str, Any] | None]:
+        """Verdicts as though each were the first of its record: the judge alone knows the others."""
+        previews: list[dict[str, Any] | None] = []
+        for examined in examine(submissions, self.registry, self.calendar):
+            if isinstance(examined, Unreadable):
+                raise examined  # admission knew its unit
+            preview = None
+            if examined.submission.op is not Op.WITHDRAW:
+                preview = conclude(examined, None).as_json()
+                del preview["effect"]
+            previews.append(preview)
+        return previews
 
 
 def mark_of(registry: Registry, platform: str, idempotency_key: str, digest: bytes) -> str:
@@ -108,14 +117,3 @@ def mark_of(registry: Registry, platform: str, idempotency_key: str, digest: byt
 def new_mark() -> str:
     """The mark of a request that is not to be known again."""
     return secrets.token_hex(16)
-
-
-def _out_of_scope(submission: Submission) -> Problem:
-    return Problem(
-        "scope",
-        403,
-        "无权报送",
-        f"这个密钥无权为该机构报送{submission.schema.category.zh}，请核对机构，或联系市信用办登记",
-        "This key may not deliver this category for this unit.",
-        path="unit",
-    )

@@ -18,10 +18,9 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import Field
 
-from models.submission import Unreadable
+from models.verdict import Preview, PublicModel
 from models.words import Category
-from streams.files import Given, Limits, UnusableFile, open_file
-from streams.files.ndjson import wire_form
+from streams.files import Given, Limits, Row, UnusableFile, open_file
 from streams.intake.gateway.bodies import (
     JSON,
     NDJSON,
@@ -36,7 +35,6 @@ from streams.intake.gateway.problems import Problem, ProblemBody, Responses, pro
 from streams.intake.gateway.questions import XLSX
 from streams.intake.gateway.reception import Reception, Taken, mark_of, new_mark
 from streams.intake.keys import Key
-from streams.store.answers import Answer, BrokenRule
 
 CSV: Final = "text/csv"
 BINARY: Final = "application/octet-stream"
@@ -44,7 +42,7 @@ BINARY: Final = "application/octet-stream"
 _LIMITS: Final = Limits(unpacked=96 << 20, held=32 << 20)
 """Of an uploaded workbook: some ten thousand rows with every field filled in take 32 MiB."""
 
-_AT_ONCE: Final = 50
+_AT_ONCE: Final = 200
 """Records that are judged before others have their turn."""
 
 router = APIRouter(prefix="/v1")
@@ -64,23 +62,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-class Preview(Answer):
-    """预先研判: the verdict as though nothing had been reported of the record before.
-
-    What it came to, the receipt tells.
-    """
-
-    unit: str
-    category: Category
-    record_key: str
-    compliant: bool
-    timely: bool | None
-    deadline: str | None
-    provisional: bool
-    reasons: tuple[BrokenRule, ...]
-
-
-class Accepted(Answer):
+class Accepted(PublicModel):
     """One record that is durable. Withdrawals have no preview."""
 
     id: str
@@ -88,7 +70,7 @@ class Accepted(Answer):
     verdict: Preview | None
 
 
-class RecordResult(Answer):
+class RecordResult(PublicModel):
     """What became of one record of a request: it has an id, or a problem."""
 
     index: Annotated[int, Field(ge=0, description="在这一批中的位置，从 0 起")]
@@ -98,7 +80,7 @@ class RecordResult(Answer):
     problem: ProblemBody | None
 
 
-class Results(Answer):
+class Results(PublicModel):
     """What became of each record, in the order in which they were sent."""
 
     received_at: datetime
@@ -162,7 +144,7 @@ def _body(**schemas: Any) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": schemas}}
 
 
-def _answer(model: type[Answer], *statuses: int) -> Responses:
+def _answer(model: type[PublicModel], *statuses: int) -> Responses:
     return {202: {"model": model, "description": "已写入，不会丢失"}, **problems(*statuses)}
 
 
@@ -182,7 +164,7 @@ async def submission(
 
     async def receive(body: bytes, reception: Reception) -> Answered:
         gateway.require_rate(key, 1)
-        taken = reception.read(0, body)
+        (taken,) = reception.take([body])
         if taken.problem is not None:
             raise taken.problem
         told = {"id": taken.id, "received_at": reception.received_at, "verdict": taken.verdict}
@@ -214,10 +196,10 @@ async def batch(
         records = records_of(body, kind, gateway.settings.gateway_records)
         gateway.require_rate(key, len(records))
         results = []
-        for index, record in enumerate(records):
-            if index % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-            results.append(_result(index, reception.read(index, record)))
+        for first in range(0, len(records), _AT_ONCE):
+            await asyncio.sleep(0)
+            taken = reception.take(records[first : first + _AT_ONCE], first)
+            results += [_result(index, each) for index, each in enumerate(taken, first)]
         return _answered(results, reception)
 
     return await _deliver(request, key, gateway, idempotency_key, receive)
@@ -248,20 +230,21 @@ async def file(
     most = gateway.settings.gateway_records
 
     def judge(body: bytes, reception: Reception) -> Answered:
-        given = Given(reception.received_at, unit, category)
-        results = []
+        given = Given(unit, category)
+        read: list[Row] = []
         with tempfile.NamedTemporaryFile(suffix=_SUFFIX[kind]) as kept:
             kept.write(body)
             kept.flush()
             with open_file(Path(kept.name), given, _LIMITS) as rows:
-                for index, (row, read) in enumerate(rows):
-                    if index == most:
+                for row in rows:
+                    if len(read) == most:
                         raise too_many(most)
-                    if isinstance(read, Unreadable):
-                        taken = Taken(problem=Problem.of(read))
-                    else:
-                        taken = reception.take(index, wire_form(read), read)
-                    results.append({**_result(index, taken), "row": row})
+                    read.append(row)
+        taken = reception.take([row.delivery for row in read])
+        results = [
+            {**_result(index, each), "row": row.number}
+            for index, (row, each) in enumerate(zip(read, taken, strict=True))
+        ]
         return _answered(results, reception, notes=rows.notes)
 
     async def receive(body: bytes, reception: Reception) -> Answered:

@@ -8,8 +8,9 @@ for a single submission.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from models.calendar import Calendar, Deadline, OutsideCalendar
 from models.identity import keyed_digest, mask_name
@@ -116,12 +117,13 @@ def _examine(
     calendar: Calendar,
 ) -> Iterator[Examined | Unreadable]:
     """Examine submissions of one category that were received on one day."""
-    model, key = schema.model, registry.identity_key
+    model, key, printed = schema.model, registry.identity_key, schema.model.printed
     columns = schema.lay_out([submission.record for submission in submissions])
     reasons = schema.reasons(columns, on)
     days = columns[model.decided].values
     documents = columns[model.document].values if model.document else [""] * len(submissions)
-    deadlines: dict[tuple[str, str], Deadline | None] = {}
+    # Most records of a batch share their unit and day with others.
+    settled: dict[tuple[str, str], _Settled | Unreadable] = {}
     for row, (submission, day, document, subject, content) in enumerate(
         zip(
             submissions,
@@ -132,27 +134,31 @@ def _examine(
             strict=True,
         )
     ):
-        try:
-            unit = unit_of(submission, registry)
-        except Unreadable as unreadable:
-            yield unreadable
+        place = submission.unit, day
+        found = settled.get(place)
+        if found is None:
+            found = settled[place] = _settle(submission, day, on, registry, calendar)
+        if isinstance(found, Unreadable):
+            yield found
             continue
-        if (unit, day) not in deadlines:
-            deadlines[unit, day] = _deadline(schema, unit, parse_day(day), on, registry, calendar)
-        broken = reasons.get(row, ())
+        unit, decided, deadline = found
+        broken = reasons.get(row)
         yield Examined(
             submission,
             unit,
             on,
-            deadlines[unit, day],
-            tuple(broken),
-            not any(reason.severity is Severity.ERROR for reason in broken),
+            deadline,
+            tuple(broken) if broken else (),
+            not broken or all(reason.severity is not Severity.ERROR for reason in broken),
             keyed_digest(key, content),
             document,
             subject,
-            parse_day(day),
-            {field: columns[field].values[row] for field in model.printed},
+            decided,
+            {field: columns[field].values[row] for field in printed} if printed else _NOTHING,
         )
+
+
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 def _subjects(model: type[Record], columns: Columns) -> Iterator[str]:
@@ -169,22 +175,28 @@ def _subjects(model: type[Record], columns: Columns) -> Iterator[str]:
     )
 
 
-def _deadline(
-    schema: Schema,
-    unit: str,
-    decided: date | None,
-    on: date,
-    registry: Registry,
-    calendar: Calendar,
-) -> Deadline | None:
-    """The deadline that follows from the record's own decision day, if that day can be one."""
-    window = registry.window(unit, schema.category)
-    if decided is None or window is None or decided > on:
-        return None
+class _Settled(NamedTuple):
+    """What follows from a record's unit and day of decision."""
+
+    unit: str
+    decided: date | None
+    deadline: Deadline | None
+
+
+def _settle(
+    submission: Submission, day: str, on: date, registry: Registry, calendar: Calendar
+) -> _Settled | Unreadable:
+    """The unit, the day of decision and the deadline that follows, if that day can be one."""
     try:
-        return calendar.deadline(decided, window)
-    except OutsideCalendar:
-        return None
+        unit = unit_of(submission, registry)
+    except Unreadable as unreadable:
+        return unreadable
+    decided, deadline = parse_day(day), None
+    window = registry.window(unit, submission.schema.category)
+    if decided is not None and window is not None and decided <= on:
+        with suppress(OutsideCalendar):
+            deadline = calendar.deadline(decided, window)
+    return _Settled(unit, decided, deadline)
 
 
 def applied(submission: Submission, state: RecordState | None) -> bool:

@@ -42,20 +42,10 @@ class RecordState(NamedTuple):
     def plain(self) -> dict[str, Any]:
         """The state by field, in values that JSON has, and days."""
         return {
+            **self._asdict(),
             "position": [*self.position],
-            "version": self.version,
             "digest": self.digest.hex(),
-            "unit": self.unit,
             "category": self.category.value,
-            "day": self.day,
-            "deadline": self.deadline,
-            "provisional": self.provisional,
-            "compliant": self.compliant,
-            "timely": self.timely,
-            "first_compliant": self.first_compliant,
-            "withdrawn": self.withdrawn,
-            "corrections": self.corrections,
-            "duplicates": self.duplicates,
         }
 
     @classmethod

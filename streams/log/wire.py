@@ -37,7 +37,7 @@ def encode_submission(raw: bytes, submission: Submission) -> bytes:
             "id": submission.id,
             "received_at": submission.received_at,
             "platform": submission.platform,
-            "origin": submission.origin,
+            "origin": None if submission.origin is None else [*submission.origin],
         }
     )
     return b"%b,%b" % (raw.rstrip(JSON_BLANK).removesuffix(b"}"), settled.removeprefix(b"{"))
@@ -49,6 +49,7 @@ JSON_BLANK: Final = b" \t\r\n"
 
 def encode_verdict(verdict: Verdict) -> bytes:
     """A verdict message: a `PublicVerdict`, and what else the record's state and the store need."""
+    origin = verdict.origin
     return orjson.dumps(
         {
             **verdict.state.plain(),
@@ -61,7 +62,7 @@ def encode_verdict(verdict: Verdict) -> bytes:
             "decided": verdict.decided,
             "submission": verdict.submission_id,
             "platform": verdict.platform,
-            "origin": verdict.origin,
+            "origin": None if origin is None else [*origin],
             "printed": verdict.printed,
         }
     )

@@ -9,9 +9,9 @@ from typing import Final
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from streams.intake.gateway.context import Context
-from streams.intake.gateway.memory import Guest
 from streams.intake.gateway.problems import Problem
+from streams.intake.gateway.room import Guest
+from streams.intake.gateway.services import Services
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -45,7 +45,7 @@ def content_type(request: Request, *known: str) -> str:
     )
 
 
-async def read_body(request: Request, gateway: Context, guest: Guest) -> bytes:
+async def read_body(request: Request, gateway: Services, guest: Guest) -> bytes:
     """The whole body, unpacked; its bytes are the guest's.
 
     Raises:

@@ -10,16 +10,17 @@ from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from models.month import Month
 from models.verdict import PublicModel
 from models.words import Category
 from streams.files.template import template
-from streams.intake.gateway.context import Context, caller, context
+from streams.intake.gateway.caller import Caller, Gateway
 from streams.intake.gateway.problems import Problem, problems
 from streams.intake.gateway.schemas import MEDIA_TYPE, submission_schema
+from streams.intake.gateway.services import Services
 from streams.intake.keys import Key
 from streams.store.answers import (
     Cursor,
@@ -45,8 +46,6 @@ T = TypeVar("T")
 
 router = APIRouter(prefix="/v1")
 
-Caller = Annotated[Key, Depends(caller)]
-Gateway = Annotated[Context, Depends(context)]
 UnitName = Annotated[str, Path(description="报送机构的名称或别名", examples=["江夏区"])]
 MonthName = Annotated[
     str | None,
@@ -182,7 +181,7 @@ def filled_in_by_hand(category: Category) -> Response:
     )
 
 
-async def _ask(gateway: Context, question: Callable[[Standing], T]) -> T:
+async def _ask(gateway: Services, question: Callable[[Standing], T]) -> T:
     """The store's answer."""
     if gateway.desk is None:
         raise Problem(
@@ -206,7 +205,7 @@ async def _ask(gateway: Context, question: Callable[[Standing], T]) -> T:
         ) from None
 
 
-def _unit(name: str, key: Key, gateway: Context) -> str:
+def _unit(name: str, key: Key, gateway: Services) -> str:
     """The id of a unit that the key may speak for."""
     unit = gateway.registry.unit(name)
     if unit is None or unit.id not in key.units:
@@ -221,5 +220,5 @@ def _unit(name: str, key: Key, gateway: Context) -> str:
     return unit.id
 
 
-def _month(text: str | None, gateway: Context) -> Month:
+def _month(text: str | None, gateway: Services) -> Month:
     return Month.of(text) if text else Month.containing(gateway.clock.today())

@@ -94,7 +94,7 @@ class Reception:
         return submission
 
     def _previews(self, submissions: Sequence[Submission]) -> list[dict[str, Any] | None]:
-        """Verdicts as though each were the first of its record: the judge alone knows the others."""
+        """Verdicts as though each were the first of its record: only the judge knows the others."""
         previews: list[dict[str, Any] | None] = []
         for examined in examine(submissions, self.registry, self.calendar):
             if isinstance(examined, Unreadable):

@@ -21,9 +21,9 @@ from streams.errors import OperatorError
 from streams.intake.audit import Audit
 from streams.intake.gateway import questions, submissions
 from streams.intake.gateway.asking import Desk
-from streams.intake.gateway.context import Context
+from streams.intake.gateway.middleware import Watch
 from streams.intake.gateway.problems import MEDIA_TYPE, Problem, ProblemBody, add_problems
-from streams.intake.gateway.telling import Watch
+from streams.intake.gateway.services import Services
 from streams.intake.keys import KeyRing
 from streams.log.topics import SUBMISSIONS
 from streams.log.writer import LogWriter
@@ -45,7 +45,7 @@ class GatewayError(OperatorError):
     """The gateway cannot start or go on; the message says why, in Chinese."""
 
 
-def create_app(context: Context) -> FastAPI:
+def create_app(services: Services) -> FastAPI:
     """The gateway as an ASGI app. Its pages need nothing from outside, so it has none of docs."""
     app = FastAPI(
         title="信哨网关",
@@ -57,8 +57,8 @@ def create_app(context: Context) -> FastAPI:
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,
     )
-    app.state.context = context
-    app.add_middleware(Watch, context=context)
+    app.state.services = services
+    app.add_middleware(Watch, services=services)
     add_problems(app)
     app.include_router(submissions.router)
     app.include_router(questions.router)
@@ -71,7 +71,7 @@ def create_app(context: Context) -> FastAPI:
     async def ready() -> JSONResponse:
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                ok = await context.writer.reachable()
+                ok = await services.writer.reachable()
         except TimeoutError:
             ok = False
         return JSONResponse({"ok": ok}, 200 if ok else 503)
@@ -79,7 +79,7 @@ def create_app(context: Context) -> FastAPI:
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(
-            generate_latest(context.metrics.registry),
+            generate_latest(services.metrics.registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},
         )
 
@@ -131,11 +131,11 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         RegistryError: the registry or the calendar cannot be read.
         KeysError: the key file cannot be used.
     """
-    async with _opened(settings, clock) as context:
+    async with _opened(settings, clock) as services:
         listening = _listen(settings)
         server = _Server(
             uvicorn.Config(
-                create_app(context),
+                create_app(services),
                 http=_Protocol,
                 ws="none",
                 lifespan="off",
@@ -150,7 +150,7 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         try:
             await server.ready.wait()
             host, port = listening.getsockname()[:2]
-            yield Gateway(f"http://{host}:{port}", server, context.failed)
+            yield Gateway(f"http://{host}:{port}", server, services.failed)
         finally:
             server.should_exit = True
             await task
@@ -158,7 +158,7 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, clock: Clock | None) -> AsyncIterator[Context]:
+async def _opened(settings: Settings, clock: Clock | None) -> AsyncIterator[Services]:
     registry = load_registry(settings.registry, settings.identity_key.get_secret_value().encode())
     calendar = load_calendar(settings.registry)
     keys = KeyRing(settings.keys, registry)
@@ -172,7 +172,7 @@ async def _opened(settings: Settings, clock: Clock | None) -> AsyncIterator[Cont
         raise
     desk = Desk(settings, registry, calendar) if settings.clickhouse else None
     try:
-        yield Context(
+        yield Services(
             settings,
             registry,
             calendar,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 
 from models.verdict import Preview, PublicModel
@@ -29,11 +29,12 @@ from streams.intake.gateway.bodies import (
     records_of,
     too_many,
 )
-from streams.intake.gateway.context import Context, caller, context
-from streams.intake.gateway.memory import Visit
+from streams.intake.gateway.caller import Caller, Gateway
+from streams.intake.gateway.idempotency import Visit
 from streams.intake.gateway.problems import Problem, ProblemBody, Responses, problems
 from streams.intake.gateway.questions import XLSX
 from streams.intake.gateway.reception import Reception, Taken, mark_of, new_mark
+from streams.intake.gateway.services import Services
 from streams.intake.keys import Key
 
 CSV: Final = "text/csv"
@@ -47,8 +48,6 @@ _AT_ONCE: Final = 200
 
 router = APIRouter(prefix="/v1")
 
-Caller = Annotated[Key, Depends(caller)]
-Gateway = Annotated[Context, Depends(context)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -273,7 +272,7 @@ class Answered(NamedTuple):
 async def _deliver(
     request: Request,
     key: Key,
-    gateway: Context,
+    gateway: Services,
     idempotency_key: str | None,
     receive: Callable[[bytes, Reception], Awaitable[Answered]],
 ) -> Response:

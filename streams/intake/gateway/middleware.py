@@ -7,8 +7,8 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.errors import places
-from streams.intake.gateway.context import Context
 from streams.intake.gateway.problems import internal
+from streams.intake.gateway.services import Services
 from streams.intake.keys import Key, KeyRefused
 
 log = logging.getLogger(__name__)
@@ -19,9 +19,9 @@ _NO_ROUTE: Final = "none"
 class Watch:
     """Goes around the whole app."""
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
+    def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
-        self._context = context
+        self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, and tell of it."""
@@ -45,7 +45,7 @@ class Watch:
             await internal().response()(scope, receive, seen)
         finally:
             route = getattr(scope.get("route"), "path", _NO_ROUTE)
-            self._context.metrics.answered(route, status, time.monotonic() - begun)
+            self._services.metrics.answered(route, status, time.monotonic() - begun)
             self._audit(scope, state, route, status)
 
     def _audit(self, scope: Scope, state: dict[str, Any], route: str, status: int) -> None:
@@ -55,7 +55,7 @@ class Watch:
         address = client[0] if client else ""
         try:
             if key is not None:
-                self._context.audit.write(
+                self._services.audit.write(
                     "used",
                     key=key.id,
                     platform=key.platform,
@@ -65,8 +65,8 @@ class Watch:
                     **state.get("counts", {}),
                 )
             elif refused is not None:
-                self._context.metrics.refused_key(refused.code)
-                self._context.audit.write(
+                self._services.metrics.refused_key(refused.code)
+                self._services.audit.write(
                     "refused",
                     key=refused.key_id,
                     address=address,

@@ -1,4 +1,4 @@
-"""What the routes of the gateway work with, and who is calling."""
+"""What the routes of the gateway work with."""
 
 import asyncio
 import logging
@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from models.calendar import Calendar
 from models.registry import Registry
@@ -18,10 +16,12 @@ from models.words import SHANGHAI
 from streams.clock import Clock
 from streams.intake.audit import Audit
 from streams.intake.gateway.asking import Desk
-from streams.intake.gateway.memory import Receipts, Requests, Room
+from streams.intake.gateway.idempotency import Requests
 from streams.intake.gateway.problems import Problem
 from streams.intake.gateway.rate import RateLimiter
-from streams.intake.keys import Key, KeyRefused, KeyRing
+from streams.intake.gateway.receipts import Receipts
+from streams.intake.gateway.room import Room
+from streams.intake.keys import Key, KeyRing
 from streams.log.connection import LogError
 from streams.log.topics import SUBMISSIONS
 from streams.log.writer import LogWriter, Message
@@ -42,7 +42,7 @@ def _now() -> datetime:
 
 
 @dataclass(slots=True, eq=False)
-class Context:
+class Services:
     """The gateway: `clock` says what day it is for questions, `now` when something was received."""
 
     settings: Settings
@@ -117,53 +117,3 @@ class Context:
             "The broker did not acknowledge. Retry with the same Idempotency-Key.",
             retry_after=RETRY_AFTER,
         )
-
-
-def context(request: Request) -> Context:
-    """The gateway that serves the request."""
-    gateway: Context = request.app.state.context
-    return gateway
-
-
-_BEARER: Final = HTTPBearer(
-    scheme_name="key", description="市信用办签发的密钥（xs_…）", auto_error=False
-)
-
-
-async def caller(
-    request: Request,
-    gateway: Annotated[Context, Depends(context)],
-    presented: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-) -> Key:
-    """The key of whoever calls.
-
-    Raises:
-        Problem: it does not open.
-    """
-    try:
-        key = await gateway.keys.verified(
-            presented.credentials if presented else None, gateway.now()
-        )
-    except KeyRefused as refused:
-        request.state.refused = refused
-        if refused.code == "busy":
-            raise Problem(
-                "busy",
-                503,
-                "网关正忙",
-                "等待核对的密钥过多，请按 Retry-After 等待后重试",
-                "Too many keys are being looked at. Retry later.",
-                retry_after=1,
-            ) from None
-        # Which of all reasons it was is for the audit alone.
-        raise Problem(
-            "key",
-            401,
-            "密钥无效",
-            "没带密钥，或密钥有误、已到期、已吊销：请用 Authorization: Bearer xs_…，"
-            "仍不行请联系市信用办",
-            "The key is missing or does not open.",
-            headers={"WWW-Authenticate": "Bearer"},
-        ) from None
-    request.state.key = key
-    return key

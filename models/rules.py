@@ -78,8 +78,8 @@ class ItemRule:
         return not self.broken_by({value}, on)
 
 
-class Asked(StrEnum):
-    """Of which records a rule over several items is asked, by its own field."""
+class Own(StrEnum):
+    """How a rule's own field stands in the records of which the rule is asked."""
 
     BLANK = "blank"
     FILLED = "filled"
@@ -90,7 +90,7 @@ class RecordRule:
     """A rule over several items of a record; `field` is the one to correct.
 
     It is asked only of records in which `field` is blank, or only of those in which it is filled
-    in, as `of` says: then `breaks` gets its value (only where FILLED), those of `others` in their
+    in, as `own` says: then `breaks` gets its value (only where FILLED), those of `others` in their
     order, and the day of receipt. `asked` says in Chinese what the rule asks and may name {name},
     as for an `ItemRule`.
     """
@@ -99,7 +99,7 @@ class RecordRule:
     field: str
     message: str
     source: str
-    of: Asked
+    own: Own
     others: tuple[str, ...]
     breaks: Callable[..., bool]
     asked: str
@@ -169,10 +169,14 @@ def parse_document(text: str) -> DocumentNumber | None:
 _parse_document: Final = lru_cache(maxsize=1 << 12)(parse_document_number)
 
 
+_LONGEST_AMOUNT: Final = 64
+"""Characters; more are no amount, however many zeros they have."""
+
+
 def parse_amount(text: str) -> Decimal | None:
     """An amount of decimal(18,6), not negative, or None. Thousands separators are not read."""
     try:
-        amount = Decimal(text)
+        amount = Decimal(text if len(text) <= _LONGEST_AMOUNT else "")
     except InvalidOperation:
         return None
     if not amount.is_finite() or amount < 0 or amount >= 10**12:
@@ -420,7 +424,7 @@ def required_when(
         field,
         f"{because}，{{name}}必填，但没有填写",
         source,
-        Asked.BLANK,
+        Own.BLANK,
         (others,) if isinstance(others, str) else others,
         lambda *values: when(*values[:-1]),
         asked=f"{because}，{{name}}必填",
@@ -436,7 +440,7 @@ def empty_when(
         field,
         f"{because}，{{name}}不应填写",
         source,
-        Asked.FILLED,
+        Own.FILLED,
         (other,),
         lambda _value, value, _on: when(value),
         asked=f"{because}，{{name}}不应填写",
@@ -455,7 +459,7 @@ def not_before(field: str, earlier: str, earlier_name: str) -> RecordRule:
         field,
         f"{{name}}早于{earlier_name}，请核对",
         FIELD_LISTS,
-        Asked.FILLED,
+        Own.FILLED,
         (earlier,),
         breaks,
         asked=f"不能早于{earlier_name}",
@@ -501,7 +505,7 @@ class SubjectFields(NamedTuple):
                 "{name}“{value}”不是有效的统一社会信用代码（18位，校验码须符合GB 32100）；"
                 "个体工商户没有代码的填17个0加X",
                 "GB 32100-2015",
-                Asked.FILLED,
+                Own.FILLED,
                 (kind,),
                 lambda code, kind, _on: (
                     not (is_credit_code(code) or (code == SOLE_TRADER_CODE and kind == SOLE_TRADER))
@@ -537,7 +541,7 @@ def _resident_id(field: str, kind: str) -> RecordRule:
         field,
         "{name}“{value}”不是有效的身份证号码（18位，日期、地区和校验码须符合GB 11643），请核对",
         "GB 11643-1999",
-        Asked.FILLED,
+        Own.FILLED,
         (kind,),
         lambda number, kind, on: kind == RESIDENT_ID and not is_resident_id(number, on),
         asked="证件类型为身份证的，须为有效的 18 位号码",

@@ -143,7 +143,11 @@ class Delivery(NamedTuple):
             received_at = datetime.fromisoformat(stated)
         except (TypeError, ValueError):
             received_at = None
-        if received_at is None or received_at.tzinfo is None:
+        if (
+            received_at is None
+            or received_at.tzinfo is None
+            or received_at.year not in _YEARS_OF_RECEIPT
+        ):
             raise self.unreadable(
                 "received-at", "接收时间（received_at）应带时区，例如 2022-06-03T09:00:00+08:00"
             )
@@ -153,6 +157,9 @@ class Delivery(NamedTuple):
         """Why no record can be made of it."""
         return Unreadable(rule, message, self.unit, self.schema.category.value)
 
+
+_YEARS_OF_RECEIPT: Final = range(1970, 2100)
+"""What is no time of receipt by any clock; every zone's day and the store can hold these."""
 
 _CHINA_OFFSET: Final = timedelta(hours=8)
 _SCHEMA_OF: Final[dict[object, Schema]] = {

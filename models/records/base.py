@@ -28,8 +28,8 @@ from models.rules import (
     REAL_DAY,
     REQUIRED,
     TYPE,
-    Asked,
     ItemRule,
+    Own,
     Reason,
     RecordRule,
     Severity,
@@ -170,8 +170,14 @@ class Record(BaseModel):
 
 
 def squeezed(text: str) -> str:
-    """The text in one spelling: NFKC (full width is half width) and without white space."""
-    return "".join(normalize("NFKC", text).split())
+    """The text in one spelling: NFKC (full width is half width) and without white space.
+
+    Of what no item may be as long as, the spelling is not looked at.
+    """
+    return "".join(normalize("NFKC", text).split()) if len(text) <= _LONGEST_NAME else text
+
+
+_LONGEST_NAME: Final = 2000
 
 
 class Column(NamedTuple):
@@ -230,8 +236,8 @@ def as_text(value: object) -> str | None:
     return None
 
 
-class _Rule:
-    """A rule of one item, its message ready but for the value."""
+class _Wording:
+    """What a rule says of an item that breaks it, ready but for the value."""
 
     def __init__(self, rule: ItemRule | RecordRule, code: str, item: Item) -> None:
         name = f"{item.name}（{code}）"
@@ -254,17 +260,17 @@ _MASKED: Final = 64
 """Characters of a personal number that are masked to be shown; no number is longer."""
 
 
-class _Asked:
+class _ItemRules:
     """What is asked of one item, in this order."""
 
     def __init__(
         self, code: str, item: Item, together: Sequence[RecordRule], *, required: bool
     ) -> None:
         self.code = code
-        self.type = _Rule(TYPE, code, item)
-        self.required = _Rule(REQUIRED, code, item) if required else None
-        self.alone = [(_Rule(rule, code, item), rule.broken_by) for rule in item.rules]
-        self.together = [(_Rule(rule, code, item), rule) for rule in together]
+        self.type = _Wording(TYPE, code, item)
+        self.required = _Wording(REQUIRED, code, item) if required else None
+        self.alone = [(_Wording(rule, code, item), rule.broken_by) for rule in item.rules]
+        self.together = [(_Wording(rule, code, item), rule) for rule in together]
 
 
 class Schema:
@@ -282,8 +288,8 @@ class Schema:
         self.required = frozenset(required)
         self.rules = (*(model.about.rules() if model.about else ()), *model.rules)
         self.identifying = (model.document, model.subject) if model.document else model.natural_key
-        self._asked = [
-            _Asked(
+        self._item_rules = [
+            _ItemRules(
                 code,
                 item,
                 [rule for rule in self.rules if rule.field == code],
@@ -308,7 +314,7 @@ class Schema:
         that is longer than its item may be, or no text at all, nothing else is asked.
         """
         broken: dict[int, list[Reason]] = {}
-        for asked in self._asked:
+        for asked in self._item_rules:
             column = columns[asked.code]
             for row in column.misfits:
                 broken.setdefault(row, []).append(asked.type.reason())
@@ -368,12 +374,12 @@ def _blank_rows(column: Column) -> Iterator[int]:
 
 
 def _broken_together(
-    rule: _Rule, together: RecordRule, columns: Columns, filled: Set[str], on: date
+    rule: _Wording, together: RecordRule, columns: Columns, filled: Set[str], on: date
 ) -> Iterator[tuple[int, Reason]]:
     """The rows that break a rule over several items, each with the reason."""
     own = columns[together.field]
     others = [columns[code].values for code in together.others]
-    if together.of is Asked.BLANK:
+    if together.own is Own.BLANK:
         if not own.blank:
             return
         beside = list(zip(*others, strict=True))

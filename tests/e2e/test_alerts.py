@@ -22,7 +22,7 @@ from models.channels import Channels
 from models.judging import identify
 from models.month import Month
 from models.registry import OFFICE, OPERATORS, Contact, Registry, Unit
-from models.submission import Position, read_submission
+from models.submission import Position, read_delivery
 from models.tally import Bucket, Tally
 from models.words import DOUBLE_PUBLICITY, SHANGHAI, Category, Op, UnitKind
 from streams.demo.simulate import Plan, submissions
@@ -262,7 +262,7 @@ async def test_jiangxia_is_told_once_and_told_when_it_is_over(
     late: list[bytes] = []
     others: list[bytes] = []
     for line in submissions(plan, calendar):
-        key = identify(read_submission(line), registry).hex()
+        key = identify(read_delivery(line), registry).hex()
         (late if key in overdue else others).append(line)
 
     async def submit(lines: list[bytes], office: LogWriter) -> None:

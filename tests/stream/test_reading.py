@@ -15,11 +15,11 @@ from fastapi import FastAPI, Request, Response
 
 from models.judging import identify, judge
 from models.registry import Registry
-from models.submission import Position, read_submission
+from models.submission import Position, read_delivery, read_submission
 from models.words import SHANGHAI, Category
 from streams.clock import Clock, DataClock
 from streams.intake.gateway.asking import Desk
-from streams.intake.gateway.context import caller, context
+from streams.intake.gateway.caller import caller, services
 from streams.intake.gateway.problems import Problem
 from streams.intake.gateway.questions import XLSX, router
 from streams.intake.keys import Key
@@ -61,15 +61,14 @@ def desk(settings: Settings) -> Iterator[Desk]:
         changes: dict[str, Any] = {"XK_WSH": f"武夏行审许〔2022〕{number + 1}号"}
         if number % 5 == 0:
             changes |= {"XK_ZT": "9", "XK_NR": "测试"}
-        submission = read_submission(
-            delivery(
-                received_at=NOON + timedelta(minutes=number),
-                envelope={"id": f"s{number}", "platform": "ours"},
-                **changes,
-            )
+        raw = delivery(
+            received_at=NOON + timedelta(minutes=number),
+            envelope={"id": f"s{number}", "platform": "ours"},
+            **changes,
         )
-        submission.record_key = identify(submission, REGISTRY)
-        submission.position = Position(1, number)
+        submission = read_submission(
+            raw, identify(read_delivery(raw), REGISTRY), Position(1, number)
+        )
         rows.append(encode_verdict(judge(submission, None, REGISTRY, CALENDAR)))
     with migrated(settings) as store:
         store.insert("verdicts", rows)
@@ -96,7 +95,7 @@ async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
         assert isinstance(problem, Problem)
         return problem.response()
 
-    app.dependency_overrides = {caller: known, context: lambda: gateway}
+    app.dependency_overrides = {caller: known, services: lambda: gateway}
     app.add_exception_handler(Problem, told)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from models.month import Month
-from models.submission import read_submission
 from models.tally import NOTHING, Tally
 from models.verdict import RecordState
 from models.words import IN_TOTAL, Category, UnitKind
@@ -29,7 +28,7 @@ from tests.support.oracle import (
     registry_of,
     settings_for,
 )
-from tests.support.samples import delivery
+from tests.support.samples import RECEIVED, delivery
 
 TODAY = date(2022, 6, 15)
 
@@ -168,7 +167,7 @@ async def test_a_receipt_tells_what_its_submission_came_to_then_and_that_it_was_
         receipt, verdict = owned.receipt, owned.receipt.verdict
         assert verdict is not None
         assert (receipt.id, receipt.state, receipt.rejected) == (id_, "judged", None)
-        assert receipt.received_at == read_submission(delivery()).received_at
+        assert receipt.received_at == RECEIVED
         told[id_] = (verdict.effect, verdict.compliant, receipt.superseded)
         assert [reason.field for reason in verdict.reasons] == (
             [] if verdict.compliant else ["XK_ZT"]

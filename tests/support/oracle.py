@@ -25,7 +25,15 @@ from pydantic import SecretStr
 from models.calendar import Calendar
 from models.judging import applied, identify, judge
 from models.registry import Registry
-from models.submission import REQUEST, Origin, Position, Submission, Unreadable, read_submission
+from models.submission import (
+    REQUEST,
+    Origin,
+    Position,
+    Submission,
+    Unreadable,
+    read_delivery,
+    read_submission,
+)
 from models.tally import NOTHING, Bucket, Duty, Pending, Tally
 from models.verdict import RecordState
 from models.words import SHANGHAI, Category, Op
@@ -203,8 +211,7 @@ class Deliveries:
 
 def keyed(raw: bytes) -> Message:
     """A delivery under the key of its record, as gateway and admission write it."""
-    key = identify(read_submission(raw), registry_of(DEPLOY / "registry"))
-    return Message(key, raw)
+    return Message(identify(read_delivery(raw), registry_of(DEPLOY / "registry")), raw)
 
 
 def placed(messages: Iterable[Message], partitions: int) -> list[tuple[int, Message]]:
@@ -310,10 +317,7 @@ def judged_by_oracle(
 def _read(record: Record, epoch: int) -> Submission:
     if not is_record_key(record.key):
         raise Unreadable("key", "")
-    submission = read_submission(record.value or b"")
-    submission.record_key = record.key
-    submission.position = Position(epoch, record.offset)
-    return submission
+    return read_submission(record.value or b"", record.key, Position(epoch, record.offset))
 
 
 def told_by_stream(

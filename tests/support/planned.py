@@ -5,15 +5,16 @@ from dataclasses import replace
 
 from models.bulletin import DetailRow, Edition, Figures
 from models.calendar import Calendar
-from models.judging import identify, judge
+from models.judging import judge
 from models.month import Month
 from models.registry import Registry
-from models.submission import Position, read_submission
+from models.submission import Position
 from models.tally import Duty, Tally
 from models.verdict import Verdict
 from models.words import Category
 from streams.bulletin import AlreadyFrozenError
 from streams.demo.simulate import Plan, submissions
+from tests.support.samples import submitted
 
 
 class PlannedFigures:
@@ -46,12 +47,11 @@ class PlannedFigures:
             return
         latest: dict[bytes, Verdict] = {}
         for offset, line in enumerate(submissions(replace(plan, cells=cells), self._calendar)):
-            submission = read_submission(line)
-            submission.record_key = key = identify(submission, self._registry)
-            submission.position = Position(1, offset)
-            before = latest.get(key)
+            submission = submitted(line, self._registry, Position(1, offset))
+            before = latest.get(submission.record_key)
             state = before.state if before else None
-            latest[key] = judge(submission, state, self._registry, self._calendar)
+            verdict = judge(submission, state, self._registry, self._calendar)
+            latest[verdict.record_key] = verdict
         order = list(Category)
         for verdict in sorted(
             latest.values(), key=lambda each: (order.index(each.state.category), each.state.day)

@@ -1,11 +1,15 @@
 """One valid record of every category, and submissions made of them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 
 from models.identity import credit_code_check_digit, resident_id_check_digit
+from models.judging import submission_of
+from models.registry import Registry
+from models.rules import Reason
+from models.submission import START, Delivery, Position, Submission, read_delivery
 from models.words import SHANGHAI, Category, Op
 
 CREDIT_CODE = "91420115MA4K1234X"
@@ -160,6 +164,7 @@ VALID: dict[Category, dict[str, str]] = {
 }
 
 RECEIVED = datetime(2022, 6, 3, 9, tzinfo=SHANGHAI)
+RECEIVED_ON = RECEIVED.date()
 
 
 def delivery(
@@ -187,3 +192,18 @@ def delivery(
             **(envelope or {}),
         }
     )
+
+
+def submitted(raw: bytes, registry: Registry, position: Position = START) -> Submission:
+    """What is on the wire, read into the submission that it is by its own account."""
+    return submission_of(read_delivery(raw), registry, position=position)
+
+
+def values_of(said: Delivery | Submission) -> dict[str, str]:
+    """What the rules see of a record: a text for every item of its category."""
+    return {code: column.values[0] for code, column in said.schema.lay_out([said.record]).items()}
+
+
+def reasons_of(said: Delivery | Submission, on: date = RECEIVED_ON) -> list[Reason]:
+    """Every rule that a record breaks which was received on that day."""
+    return said.schema.reasons(said.schema.lay_out([said.record]), on).get(0, [])

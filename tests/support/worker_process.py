@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 
 from streams.cli import run
 from streams.counting.sink import RowsOf, Sink
-from streams.intake.ingress import Admission
+from streams.intake.ingress import Ingress
 from streams.judging.judge import Judge
 from streams.log.reader import Fence, Records
 from streams.log.source import Batch
@@ -71,7 +71,7 @@ class Point:
 def wrap(point: Point, settings: Settings) -> None:
     """Put the points into the seams."""
     write, judge, publish = LogWriter.write, Judge.judge, Judge.publish
-    admit, read_up_to = Admission.admit, Fence.read_up_to
+    let_in, read_up_to = Ingress.let_in, Fence.read_up_to
     insert, store = Store.insert, Sink.store
     commit: Any = AIOKafkaConsumer.commit
 
@@ -122,9 +122,9 @@ def wrap(point: Point, settings: Settings) -> None:
                 point.reached("amid-restore")
             yield records[half:]
 
-    async def wrapped_admit(self: Admission, batch: Batch) -> None:
+    async def wrapped_let_in(self: Ingress, batch: Batch) -> None:
         point.reached("before-admission")
-        await admit(self, batch)
+        await let_in(self, batch)
         point.reached("after-admission")
 
     def wrapped_insert(self: Store, table: str, rows: Sequence[bytes]) -> None:
@@ -147,7 +147,7 @@ def wrap(point: Point, settings: Settings) -> None:
         (Judge, "publish", wrapped_publish),
         (AIOKafkaConsumer, "commit", wrapped_commit),
         (Fence, "read_up_to", wrapped_read),
-        (Admission, "admit", wrapped_admit),
+        (Ingress, "let_in", wrapped_let_in),
     ):
         setattr(owner, name, wrapper)
 

@@ -17,7 +17,7 @@ from hypothesis import given as fuzz
 from hypothesis import strategies as st
 
 from models.records import SCHEMAS
-from models.submission import Submission, Unreadable
+from models.submission import Delivery, Unreadable
 from models.words import Category
 from streams.files import (
     LARGEST_ROW,
@@ -31,9 +31,16 @@ from streams.files import (
 )
 from streams.files.tables import Rounded
 from streams.files.workbook import cell_text
-from tests.support.samples import CREDIT_CODE, RECEIVED, RESIDENT_ID, VALID, delivery
+from tests.support.samples import (
+    CREDIT_CODE,
+    RESIDENT_ID,
+    VALID,
+    delivery,
+    reasons_of,
+    values_of,
+)
 
-GIVEN = Given(RECEIVED, "江夏区")
+GIVEN = Given("江夏区")
 LICENCE = VALID[Category.LICENCE]
 CODES = list(LICENCE)
 NAMES = [SCHEMAS[Category.LICENCE].items[code].name for code in CODES]
@@ -46,12 +53,12 @@ def read(path: Path, given: Given = GIVEN, limits: Limits = LIMITS) -> tuple[lis
         return found, rows.notes
 
 
-def submissions(path: Path, given: Given = GIVEN) -> dict[int, Submission]:
+def deliveries(path: Path, given: Given = GIVEN) -> dict[int, Delivery]:
     rows, _ = read(path, given)
-    found = {}
-    for number, submission in rows:
-        assert isinstance(submission, Submission), (number, str(submission))
-        found[number] = submission
+    found: dict[int, Delivery] = {}
+    for number, said in rows:
+        assert isinstance(said, Delivery), (number, str(said))
+        found[number] = said
     return found
 
 
@@ -64,9 +71,7 @@ def refusal(path: Path, given: Given = GIVEN, limits: Limits = LIMITS) -> str:
 
 
 def rules(rows: list[Row]) -> dict[int, str]:
-    return {
-        row.number: row.submission.rule for row in rows if isinstance(row.submission, Unreadable)
-    }
+    return {row.number: row.delivery.rule for row in rows if isinstance(row.delivery, Unreadable)}
 
 
 def written(path: Path, *records: Sequence[str], delimiter: str = ",") -> str:
@@ -99,8 +104,8 @@ def test_ndjson_rows_have_the_numbers_of_their_lines_and_broken_ones_are_told(
 def test_ndjson_in_every_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes((delivery() + b"\r\n" + delivery()).decode().encode(encoding))
-    found = submissions(path)
-    assert [found[n].values["XK_XDR_MC"] for n in (1, 2)] == [LICENCE["XK_XDR_MC"]] * 2
+    found = deliveries(path)
+    assert [found[n].record["XK_XDR_MC"] for n in (1, 2)] == [LICENCE["XK_XDR_MC"]] * 2
 
 
 def test_a_line_that_is_too_long_is_told_and_the_next_one_read(tmp_path: Path) -> None:
@@ -117,17 +122,16 @@ def test_ndjson_takes_what_its_lines_do_not_say_from_the_caller(tmp_path: Path) 
     path.write_bytes(
         delivery(unit="洪山区", received_at=None) + b"\n" + bare.replace(b'"unit":null,', b"")
     )
-    found = submissions(path)
+    found = deliveries(path)
     assert [found[n].unit for n in (1, 2)] == ["洪山区", "江夏区"]
-    assert {each.received_at for each in found.values()} == {RECEIVED}
-    rows, _ = read(path, Given(RECEIVED))
+    rows, _ = read(path, Given())
     assert rules(rows) == {2: "unit"}
 
 
 def test_a_stream_is_read_as_it_comes() -> None:
     rows = read_stream(io.BytesIO(b"\xef\xbb\xbf" + delivery() + b"\nnonsense\n"), GIVEN)
     first, second = rows
-    assert isinstance(first.submission, Submission)
+    assert isinstance(first.delivery, Delivery)
     assert rules([second]) == {2: "json"}
 
 
@@ -148,11 +152,11 @@ def test_csv_in_every_encoding_and_delimiter(
     table: Path, encoding: str, delimiter: str, headings: list[str]
 ) -> None:
     table.write_bytes(written(table, headings, VALUES, delimiter=delimiter).encode(encoding))
-    submission = submissions(table)[2]
-    assert submission.clean
-    assert submission.schema.category is Category.LICENCE
-    assert (submission.unit, submission.received_at) == ("江夏区", RECEIVED)
-    assert {code: submission.values[code] for code in CODES} == LICENCE
+    said = deliveries(table)[2]
+    assert reasons_of(said) == []
+    assert said.schema.category is Category.LICENCE
+    assert said.unit == "江夏区"
+    assert {code: values_of(said)[code] for code in CODES} == LICENCE
 
 
 def test_a_file_in_no_encoding_is_refused_with_the_place(table: Path) -> None:
@@ -192,9 +196,9 @@ def test_titles_above_and_a_second_heading_below_belong_to_the_header(table: Pat
             [],
         )
     )
-    found = submissions(table)
+    found = deliveries(table)
     assert list(found) == [6, 9]
-    assert all(submission.clean for submission in found.values())
+    assert not any(map(reasons_of, found.values()))
 
 
 def test_headings_are_known_in_any_width_and_spacing(table: Path) -> None:
@@ -203,7 +207,7 @@ def test_headings_are_known_in_any_width_and_spacing(table: Path) -> None:
     assert "罚款金额（万元）" in names
     odd = [name.replace("（", "(").replace("）", " )").replace("日期", "日\n期") for name in names]
     table.write_text(written(table, odd, list(penalty.values())))
-    assert submissions(table)[2].values["CF_NR_FK"] == penalty["CF_NR_FK"]
+    assert deliveries(table)[2].record["CF_NR_FK"] == penalty["CF_NR_FK"]
 
 
 @pytest.mark.parametrize("category", Category)
@@ -216,9 +220,9 @@ def test_the_category_follows_from_a_full_header(table: Path, category: Category
             [VALID[category].get(code, "") for code in schema.items],
         )
     )
-    submission = submissions(table)[2]
-    assert submission.schema.category is category
-    assert submission.clean
+    said = deliveries(table)[2]
+    assert said.schema.category is category
+    assert reasons_of(said) == []
 
 
 def test_a_header_that_fits_several_categories_asks_for_one(table: Path) -> None:
@@ -228,7 +232,7 @@ def test_a_header_that_fits_several_categories_asks_for_one(table: Path) -> None
     assert "行政强制" in message
     assert "行政奖励" in message
     assert "--category" in message
-    reward = submissions(table, GIVEN._replace(category=Category.REWARD))[2]
+    reward = deliveries(table, GIVEN._replace(category=Category.REWARD))[2]
     assert reward.schema.category is Category.REWARD
 
 
@@ -250,15 +254,14 @@ def test_rows_may_say_their_category_and_unit(table: Path) -> None:
         )
     )
     rows, _ = read(table)
-    first, second = (row.submission for row in rows[:2])
-    assert isinstance(first, Submission)
-    assert isinstance(second, Submission)
+    first, second = (row.delivery for row in rows[:2])
+    assert isinstance(first, Delivery)
+    assert isinstance(second, Delivery)
     assert (first.unit, first.schema.category) == ("洪山区", Category.LICENCE)
     assert (second.unit, second.schema.category) == ("江夏区", Category.PENALTY)
-    assert first.clean
-    assert second.clean
+    assert reasons_of(first) == reasons_of(second) == []
     assert rules(rows) == {4: "category", 5: "category"}
-    rows, _ = read(table, Given(RECEIVED, category=Category.LICENCE))
+    rows, _ = read(table, Given(category=Category.LICENCE))
     assert rules(rows) == {3: "unit", 4: "category"}
 
 
@@ -286,7 +289,7 @@ def test_without_a_header_or_a_unit_the_whole_file_is_refused(table: Path) -> No
     table.write_text("\n" * 20 + written(table, CODES, VALUES))
     assert "没有找到表头" in refusal(table)
     table.write_text(written(table, CODES, VALUES))
-    assert "--unit" in refusal(table, Given(RECEIVED))
+    assert "--unit" in refusal(table, Given())
 
 
 def test_a_header_alone_is_noted(table: Path) -> None:
@@ -306,9 +309,9 @@ def test_quoted_line_breaks_and_quotes_stay_in_the_value(table: Path) -> None:
     content = '第一行\r\n第二行，"引用"\n'
     values = [content if code == "XK_NR" else value for code, value in LICENCE.items()]
     table.write_bytes(written(table, CODES, values, VALUES).encode())
-    found = submissions(table)
-    assert found[2].values["XK_NR"] == content.strip()
-    assert found[3].values["XK_NR"] == LICENCE["XK_NR"]
+    found = deliveries(table)
+    assert values_of(found[2])["XK_NR"] == content.strip()
+    assert values_of(found[3])["XK_NR"] == LICENCE["XK_NR"]
 
 
 def test_rows_with_stray_delimiters_or_quotes_are_told_and_the_next_one_read(table: Path) -> None:
@@ -326,7 +329,7 @@ def test_rows_with_stray_delimiters_or_quotes_are_told_and_the_next_one_read(tab
     rows, _ = read(table)
     assert rules(rows) == {2: "columns", 3: "quotes", 6: "quotes"}
     assert [row.number for row in rows] == [2, 3, 4, 5, 6]
-    assert "文件的第 6 至 7 行" in str(rows[-1].submission)
+    assert "文件的第 6 至 7 行" in str(rows[-1].delivery)
 
 
 def test_a_csv_row_is_bounded(table: Path) -> None:
@@ -340,7 +343,7 @@ def test_a_csv_row_is_bounded(table: Path) -> None:
         + written(table, VALUES)
     )
     rows, _ = read(table)
-    assert isinstance(rows[-1].submission, Submission)
+    assert isinstance(rows[-1].delivery, Delivery)
     assert "too-long" in rules(rows).values()
 
 
@@ -371,11 +374,11 @@ def test_xlsx_below_a_merged_title(book: Path) -> None:
     opened = openpyxl.load_workbook(book)
     opened.worksheets[0].merge_cells("A1:F1")
     opened.save(book)
-    found = submissions(book)
+    found = deliveries(book)
     assert list(found) == [4, 7]
-    for submission in found.values():
-        assert submission.clean
-        assert {code: submission.values[code] for code in CODES} == LICENCE
+    for said in found.values():
+        assert reasons_of(said) == []
+        assert {code: values_of(said)[code] for code in CODES} == LICENCE
 
 
 @pytest.mark.parametrize(
@@ -421,11 +424,12 @@ def test_rounded_codes_break_a_rule_or_make_the_row_unreadable(book: Path) -> No
     commitment = VALID[Category.COMMITMENT]
     saved(book, CODES, list(rounded.values()))
     rows, notes = read(book)
-    submission = rows[0].submission
-    assert isinstance(submission, Submission)
-    assert submission.values["XK_FR_ZJHM"] == "4.20115E+17"
-    found = list(submission.schema.reasons(submission.values, {}, RECEIVED.date()))
-    assert [(reason.rule, reason.field) for reason in found] == [("resident-id", "XK_FR_ZJHM")]
+    said = rows[0].delivery
+    assert isinstance(said, Delivery)
+    assert said.record["XK_FR_ZJHM"] == "4.20115E+17"
+    assert [(reason.rule, reason.field) for reason in reasons_of(said)] == [
+        ("resident-id", "XK_FR_ZJHM")
+    ]
     assert "设为文本格式" in notes[0]
 
     saved(book, list(commitment), list({**commitment, "code": 4.2011520220601e19}.values()))
@@ -442,7 +446,7 @@ def test_formula_errors_and_dates_that_are_none_are_left_to_the_rules(book: Path
     cell = opened.worksheets[0].cell(2, CODES.index("XK_YXQZI") + 1)
     cell.value, cell.number_format = 20220603, "yyyy-mm-dd"
     opened.save(book)
-    values = submissions(book)[2].values
+    values = values_of(deliveries(book)[2])
     assert values["XK_JDRQ"] == "#N/A"
     assert values["XK_YXQZ"] == "2022年6月1日"
     assert values["XK_YXQZI"] == "#VALUE!"
@@ -517,7 +521,7 @@ def with_shared_texts(path: Path) -> Path:
 
 def test_texts_in_a_part_of_their_own_are_read(book: Path) -> None:
     with_shared_texts(saved(book, NAMES, VALUES))
-    values = submissions(book)[2].values
+    values = values_of(deliveries(book)[2])
     assert {code: values[code] for code in CODES} == LICENCE
 
 
@@ -527,7 +531,7 @@ def test_a_wrong_size_in_the_file_loses_no_cells(book: Path) -> None:
         sheet = archive.read(SHEET)
     stated = sheet[sheet.index(b"<dimension") : sheet.index(b"/>", sheet.index(b"<dimension")) + 2]
     rewritten(book, SHEET, stated, b'<dimension ref="A1"/>')
-    assert submissions(book)[2].clean
+    assert reasons_of(deliveries(book)[2]) == []
 
 
 def test_a_row_number_from_beyond_any_sheet_is_refused(book: Path) -> None:
@@ -660,7 +664,7 @@ bytes_of_files = st.lists(st.sampled_from(SNIPPETS) | st.binary(max_size=20), ma
 
 def told(rows: Iterable[Row], notes: list[str]) -> str:
     """All that was said of a file, as a user sees it."""
-    return "\n".join([*(str(row.submission) for row in rows if rules([row])), *notes])
+    return "\n".join([*(str(row.delivery) for row in rows if rules([row])), *notes])
 
 
 @fuzz(content=bytes_of_files, suffix=st.sampled_from([".ndjson", ".csv", ".xlsx", ""]))

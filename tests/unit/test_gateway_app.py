@@ -19,15 +19,15 @@ from fastapi import FastAPI
 
 from models.judging import identify, judge
 from models.registry import Registry
-from models.submission import Origin, read_submission
+from models.submission import Origin, read_delivery, read_submission
 from models.words import SHANGHAI, Category, Op
 from streams.clock import DataClock
 from streams.files.template import template
 from streams.intake.audit import Audit
 from streams.intake.gateway import create_app
-from streams.intake.gateway.context import Context
 from streams.intake.gateway.problems import MEDIA_TYPE, ProblemBody
 from streams.intake.gateway.questions import XLSX
+from streams.intake.gateway.services import Services
 from streams.intake.keys import KeyRing, issue
 from streams.log.connection import LogError
 from streams.log.topics import partition_of
@@ -67,7 +67,7 @@ class Log:
 
 @dataclass
 class Gateway:
-    context: Context
+    context: Services
     log: Log
     app: FastAPI
     http: httpx.AsyncClient
@@ -84,7 +84,7 @@ async def running(folder: Path, **given: Any) -> AsyncIterator[Gateway]:
     if not settings.keys.exists():
         (folder / "key").write_text(issue(settings.keys, registry, PLATFORM, NOW))
     log = Log()
-    context = Context(
+    context = Services(
         settings,
         registry,
         CALENDAR,
@@ -131,13 +131,12 @@ async def test_a_record_is_written_as_the_gateway_settles_it(gateway: Gateway) -
     body = answer.json()
     assert answer.headers["Location"] == f"/v1/submissions/{body['id']}"
     ((partition, message),) = gateway.log.written
-    written = read_submission(message.value or b"")
+    assert message.key == identify(read_delivery(sent), REGISTRY)
+    written = read_submission(message.value or b"", message.key)
     assert (written.received_at, written.platform, written.origin) == (NOW, PLATFORM, None)
     assert written.id == body["id"] != "mine"
     assert orjson.loads(message.value or b"")["extra"] == "kept"
-    assert message.key == identify(written, REGISTRY)
     assert partition == partition_of(message.key, gateway.context.settings.partitions)
-    written.record_key = message.key
     expected = judge(written, None, REGISTRY, CALENDAR).as_json()
     assert body["verdict"] == {key: expected[key] for key in expected if key != "effect"}
     assert [reason["field"] for reason in body["verdict"]["reasons"]] == ["XK_NR"]

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.judging import applied, identify, judge
-from models.submission import Position, Submission, Unreadable, read_submission
+from models.judging import applied, judge
+from models.submission import Position, Unreadable
 from models.verdict import RecordState, Verdict
 from models.words import SHANGHAI, Category, Effect, Op
 from tests.support.deployed import CALENDAR, REGISTRY
-from tests.support.samples import RECEIVED, delivery
+from tests.support.samples import RECEIVED, delivery, submitted
 
 BROKEN: dict[str, Any] = {"XK_NR": "测试"}
 DEADLINE = date(2022, 6, 22)
@@ -30,9 +30,7 @@ class Monitor:
         self.offset = 0
 
     def submit(self, raw: bytes) -> Verdict:
-        submission = read_submission(raw)
-        submission.record_key = identify(submission, REGISTRY)
-        submission.position = Position(1, self.offset)
+        submission = submitted(raw, REGISTRY, Position(1, self.offset))
         self.offset += 1
         verdict = judge(submission, self.states.get(submission.record_key), REGISTRY, CALENDAR)
         self.states[submission.record_key] = verdict.state
@@ -175,14 +173,11 @@ def test_a_deadline_in_an_unannounced_year_is_provisional(monitor: Monitor) -> N
 
 def test_what_was_applied_is_told_by_its_position(monitor: Monitor) -> None:
     state = monitor.submit(delivery()).state
-    submission: Submission = read_submission(delivery())
-    submission.position = Position(1, 0)
-    assert applied(submission, state)
-    assert not applied(submission, None)
-    submission.position = Position(1, 1)
-    assert not applied(submission, state)
-    submission.position = Position(2, 0)
-    assert not applied(submission, state)
+    again = submitted(delivery(), REGISTRY, Position(1, 0))
+    assert applied(again, state)
+    assert not applied(again, None)
+    assert not applied(again._replace(position=Position(1, 1)), state)
+    assert not applied(again._replace(position=Position(2, 0)), state)
 
 
 @given(

@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from models.records import SCHEMAS
-from models.submission import read_submission
+from models.submission import read_delivery
 from models.words import Category
 from streams.intake.gateway.schemas import submission_schema
-from tests.support.samples import RECEIVED, VALID
+from tests.support.samples import VALID, reasons_of
 
 
 def valid(category: Category, **given: Any) -> bool:
@@ -22,9 +22,7 @@ def valid(category: Category, **given: Any) -> bool:
 
 def rules_broken(category: Category, record: dict[str, Any]) -> set[str]:
     raw = orjson.dumps({"unit": "江夏区", "category": category.value, "record": record})
-    read = read_submission(raw, RECEIVED)
-    reasons = read.schema.reasons(read.values, read.misfits, RECEIVED.date())
-    return {reason.rule for reason in reasons}
+    return {reason.rule for reason in reasons_of(read_delivery(raw))}
 
 
 @pytest.mark.parametrize("category", Category)

@@ -20,7 +20,7 @@ from models.rates import RateKind
 from models.records import SCHEMAS
 from models.registry import DEFAULT_WINDOW
 from models.rules import NATURAL_PERSON, RESIDENT_ID
-from models.submission import Position, read_submission
+from models.submission import Position, read_delivery
 from models.verdict import RecordState
 from models.words import IN_TOTAL, SHANGHAI, Category, Effect, Op
 from streams.demo.simulate import Plan, submissions
@@ -32,6 +32,7 @@ from streams.errors import InputError
 from streams.published import PublishedCell, published_month
 from streams.published.plan import TOTAL
 from tests.support.deployed import CALENDAR, REGISTRY
+from tests.support.samples import submitted
 
 MONTH = Month(2022, 6)
 
@@ -43,11 +44,10 @@ class Replay:
         self.states: dict[bytes, RecordState] = {}
         self.effects: Counter[Effect] = Counter()
         for offset, line in enumerate(lines):
-            submission = read_submission(line)
-            submission.record_key = key = identify(submission, REGISTRY)
-            submission.position = Position(1, offset)
-            verdict = judge(submission, self.states.get(key), REGISTRY, CALENDAR)
-            self.states[key] = verdict.state
+            submission = submitted(line, REGISTRY, Position(1, offset))
+            before = self.states.get(submission.record_key)
+            verdict = judge(submission, before, REGISTRY, CALENDAR)
+            self.states[verdict.record_key] = verdict.state
             self.effects[verdict.effect] += 1
 
     def counts(self) -> dict[tuple[str, Category], tuple[int, int, int]]:
@@ -238,9 +238,9 @@ def test_personal_numbers_do_not_make_the_key(delivered: list[dict[str, Any]]) -
         for code in ("XK_XDR_ZJHM", "CF_XDR_ZJHM", "XDR_ZJHM", "identify"):
             if code in record and NATURAL_PERSON in record.values():
                 persons += 1
-                key = identify(read_submission(orjson.dumps(each)), REGISTRY)
+                key = identify(read_delivery(orjson.dumps(each)), REGISTRY)
                 record[code] = ""
-                assert identify(read_submission(orjson.dumps(each)), REGISTRY) == key
+                assert identify(read_delivery(orjson.dumps(each)), REGISTRY) == key
     assert persons > 20
 
 
@@ -258,9 +258,8 @@ def draft(category: Category, number: int, unit: str = "江夏区") -> Draft:
 
 def verdict_of(category: Category, record: dict[str, str]) -> tuple[bytes, bool]:
     line = {"unit": "江夏区", "category": category, "received_at": RECEIVED, "record": record}
-    submission = read_submission(orjson.dumps(line))
-    submission.record_key = identify(submission, REGISTRY)
-    return submission.record_key, judge(submission, None, REGISTRY, CALENDAR).state.compliant
+    verdict = judge(submitted(orjson.dumps(line), REGISTRY), None, REGISTRY, CALENDAR)
+    return verdict.record_key, verdict.state.compliant
 
 
 @pytest.mark.parametrize("category", WRITERS)

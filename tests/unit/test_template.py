@@ -10,10 +10,10 @@ import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from models.judging import identify, judge
+from models.judging import judge, submission_of
 from models.records import SCHEMAS
 from models.rules import AMOUNT, REAL_DAY
-from models.submission import Submission
+from models.submission import Delivery
 from models.words import Category
 from streams.demo.simulate.records import WRITERS, Draft
 from streams.demo.simulate.subjects import Issuer
@@ -21,7 +21,7 @@ from streams.files import Given, open_file
 from streams.files.row import EXPLANATIONS
 from streams.files.template import CODES, FIRST, template
 from tests.support.deployed import CALENDAR, REGISTRY
-from tests.support.samples import RECEIVED
+from tests.support.samples import RECEIVED, values_of
 
 UNIT = "江夏区"
 
@@ -48,13 +48,13 @@ def filled(path: Path, category: Category, *records: Mapping[str, str]) -> Path:
     return path
 
 
-def read(path: Path) -> list[Submission]:
-    with open_file(path, Given(RECEIVED, UNIT)) as rows:
-        found = [row.submission for row in rows]
+def read(path: Path) -> list[Delivery]:
+    with open_file(path, Given(UNIT)) as rows:
+        found = [row.delivery for row in rows]
         notes = rows.notes
     assert not any("没有表头" in note or "不认识" in note or "缺少" in note for note in notes)
-    assert all(isinstance(each, Submission) for each in found), [str(each) for each in found]
-    return [each for each in found if isinstance(each, Submission)]
+    assert all(isinstance(each, Delivery) for each in found), [str(each) for each in found]
+    return [each for each in found if isinstance(each, Delivery)]
 
 
 @pytest.mark.parametrize("category", Category)
@@ -70,15 +70,14 @@ def test_a_filled_template_is_read_back_and_compliant(tmp_path: Path, category: 
         ]
     found = read(filled(tmp_path / "a.xlsx", category, *records))
     assert len(found) == len(records)
-    for submission, record in zip(found, records, strict=True):
-        assert submission.schema.category is category
-        given = {code: value for code, value in submission.values.items() if value}
-        amounts = {code for code in given if AMOUNT in submission.schema.items[code].rules}
+    for said, record in zip(found, records, strict=True):
+        assert said.schema.category is category
+        given = {code: value for code, value in values_of(said).items() if value}
+        amounts = {code for code in given if AMOUNT in said.schema.items[code].rules}
         assert {c: float(v) if c in amounts else v for c, v in given.items()} == {
             c: float(v) if c in amounts else v for c, v in record.items() if v
         }
-        submission.record_key = identify(submission, REGISTRY)
-        verdict = judge(submission, None, REGISTRY, CALENDAR)
+        verdict = judge(submission_of(said, REGISTRY, RECEIVED), None, REGISTRY, CALENDAR)
         assert verdict.state.compliant, verdict.reasons
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-
 from models.calendar import Calendar
 from models.registry import Registry
 from models.words import SHANGHAI

@@ -2,22 +2,38 @@
 
     python -m benchmarks.contestants NAME --brokers HOST:PORT --topic TOPIC --total N …
 
-All but ours do nothing with a record but validate it with the same pydantic model, and what their
-name says. Imports stand inside: the others live in another virtual environment than ours.
+`xinshao` is the whole worker. `… job` is another stream processor that does the same: it reads,
+judges by every rule (`work.Office`), keeps the record's state in a store of its own, and writes the
+verdict. `echo` is the limit: a bare loop that reads, validates by the same pydantic model, and
+writes one acknowledged message a record. The rest write nothing: they validate, and what their name
+says. Imports stand inside: the others live in another virtual environment than ours.
 """
 
 import argparse
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.meter import Meter
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+    from models.judging import Examined
+    from models.verdict import Verdict
 
 PARTITIONS: Final = 8
 AT_ONCE: Final = 500
 """Records in a batch, where a contestant takes batches: as many as ours takes."""
+COMMIT_EVERY: Final = 2.0
+"""Seconds between the commits of `echo`: as often as ours commits."""
+_IN_FLIGHT: Final = 8
+"""Batches of `echo` on their way to the broker at once."""
+_BATCH_BYTES: Final = 1_000_000
+"""Below the broker's limit of a message batch."""
 
 
 @dataclass(frozen=True)
@@ -35,29 +51,16 @@ class Task:
     idempotence: bool
     meter: Meter
 
-
-def validation() -> Callable[[bytes], bool]:
-    """The work that all have in common: is it a licence submission as the model wants it?"""
-    from pydantic import ValidationError
-
-    from models.submission import ENVELOPES
-    from models.words import Category
-
-    model = ENVELOPES[Category.LICENCE]
-
-    def valid(raw: bytes) -> bool:
-        try:
-            model.model_validate_json(raw)
-        except ValidationError:
-            return False
-        return True
-
-    return valid
+    @property
+    def written(self) -> str:
+        """The topic in which it writes: where a worker of that name has its verdicts."""
+        return f"{self.name}.verdicts"
 
 
-async def ours(task: Task) -> None:
+async def xinshao(task: Task) -> None:
     """A whole worker: every rule, deadline, state, tallies, verdicts acknowledged."""
     from benchmarks.ground import BenchSettings
+    from streams.demo.tansu import free_port
     from streams.worker import calm_garbage_collector, working
 
     settings = BenchSettings(
@@ -69,7 +72,7 @@ async def ours(task: Task) -> None:
         session_timeout=6,
         data=task.folder,
         clock="data",
-        port=_free_port(),
+        port=free_port(),
     )
     calm_garbage_collector()
     async with working(settings) as worker:
@@ -84,9 +87,66 @@ async def ours(task: Task) -> None:
         await worker.during(watch())
 
 
+# -- aiokafka --------------------------------------------------------------------------------------
+
+
+async def echo(task: Task) -> None:
+    """Bare aiokafka in batches, one acknowledged message for each record: what such I/O costs."""
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+    from benchmarks.work import validation
+
+    valid = validation()
+    consumer = AIOKafkaConsumer(
+        task.topic,
+        bootstrap_servers=task.brokers,
+        group_id=task.name,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=6000,
+    )
+    producer = AIOKafkaProducer(
+        bootstrap_servers=task.brokers,
+        acks="all",
+        enable_idempotence=task.idempotence,
+        max_batch_size=_BATCH_BYTES,
+    )
+    await consumer.start()
+    await producer.start()
+    sent: dict[Future[Any], int] = {}
+    commit_at = time.monotonic() + COMMIT_EVERY
+
+    async def acknowledged(at_most: int) -> None:
+        """Wait until no more batches than that are on their way."""
+        while len(sent) > at_most:
+            done, _ = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+                task.meter.add(sent.pop(each))
+
+    while True:
+        for partition, records in (
+            await consumer.getmany(timeout_ms=1000, max_records=AT_ONCE)
+        ).items():
+            batch = producer.create_batch()
+            for record in records:
+                valid(record.value or b"")
+                if batch.append(key=record.key, value=record.value, timestamp=None) is None:
+                    raise RuntimeError(f"{AT_ONCE} records do not fit into a batch")
+            send = producer.send_batch(batch, task.written, partition=partition.partition)
+            sent[await send] = len(records)
+            await acknowledged(_IN_FLIGHT - 1)
+        if time.monotonic() >= commit_at:
+            await acknowledged(0)
+            await consumer.commit()
+            commit_at = time.monotonic() + COMMIT_EVERY
+
+
 async def getmany(task: Task) -> None:
     """Bare aiokafka, in batches."""
     from aiokafka import AIOKafkaConsumer
+
+    from benchmarks.work import validation
 
     valid = validation()
     consumer = AIOKafkaConsumer(
@@ -104,30 +164,13 @@ async def getmany(task: Task) -> None:
             task.meter.add(len(records))
 
 
-async def async_for(task: Task) -> None:
-    """Bare aiokafka, record by record."""
-    from aiokafka import AIOKafkaConsumer
-
-    valid = validation()
-    consumer = AIOKafkaConsumer(
-        task.topic,
-        bootstrap_servers=task.brokers,
-        group_id=task.name,
-        auto_offset_reset="earliest",
-        session_timeout_ms=6000,
-    )
-    await consumer.start()
-    async for record in consumer:
-        valid(record.value or b"")
-        task.meter.add(1)
+# -- Faust -----------------------------------------------------------------------------------------
 
 
-async def faust(task: Task) -> None:
-    """A plain Faust agent, an event at a time, which writes each to a table."""
+def _faust_app(task: Task) -> Any:
     import faust
-    from faust.types import StreamT
 
-    app = faust.App(
+    return faust.App(
         task.name,
         broker=[f"kafka://{broker}" for broker in task.brokers.split(",")],
         store="memory://",
@@ -138,10 +181,19 @@ async def faust(task: Task) -> None:
         topic_disable_leader=True,
         worker_redirect_stdouts=False,
     )
+
+
+async def faust_counting(task: Task) -> None:
+    """A plain Faust agent, an event at a time, which counts in a table."""
+    from faust.types import StreamT
+
+    from benchmarks.work import validation
+
+    app = _faust_app(task)
     versions = app.Table("versions", default=int, partitions=PARTITIONS)
     valid = validation()
 
-    @app.agent(app.topic(task.topic, value_serializer="raw"))
+    @app.agent(app.topic(task.topic, value_serializer="raw"))  # type: ignore[untyped-decorator]
     async def check(submissions: StreamT[bytes]) -> None:
         async for event in submissions.events():
             key, value = event.message.key, event.message.value
@@ -153,50 +205,129 @@ async def faust(task: Task) -> None:
     await app.wait()
 
 
-def quix(task: Task, stateful: bool) -> None:
-    """Quix Streams, with its state in RocksDB and a changelog, or without."""
-    from quixstreams import Application, State  # type: ignore[import-not-found]
+async def faust_job(task: Task) -> None:
+    """A plain Faust agent that judges: states in a table, verdicts counted when acknowledged.
 
-    app = Application(
+    An event at a time, since Faust's tables cannot be written from batches of events (`take`).
+    """
+    from faust.types import StreamT
+
+    from benchmarks.work import Office
+    from streams.log.wire import decode_state, encode_state, encode_verdict
+
+    app = _faust_app(task)
+    states = app.Table("states", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
+    verdicts = app.topic(task.written, key_serializer="raw", value_serializer="raw")
+    office = Office()
+
+    def acknowledged(sent: "Future[Any]") -> None:
+        sent.result()
+        task.meter.add(1)
+
+    @app.agent(app.topic(task.topic, value_serializer="raw"))  # type: ignore[untyped-decorator]
+    async def judge(submissions: StreamT[bytes]) -> None:
+        async for event in submissions.events():
+            message = event.message
+            key, raw = message.key, message.value or b""
+            known = states.get(key)
+            verdict = office.judge(key, raw, message.offset, known and decode_state(known))
+            if verdict is None:
+                task.meter.add(1)
+                continue
+            sent = await verdicts.send(
+                key=key, value=encode_verdict(verdict), partition=message.partition
+            )
+            states[key] = encode_state(verdict.state)
+            sent.add_done_callback(acknowledged)
+
+    await app.start()
+    await app.wait()
+
+
+# -- Quix Streams ----------------------------------------------------------------------------------
+
+
+def _quix_app(task: Task) -> Any:
+    from quixstreams import Application  # type: ignore[import-not-found]
+
+    def processed(_topic: str, _partition: int, _offset: int) -> None:
+        task.meter.add(1)
+
+    return Application(
         broker_address=task.brokers,
         consumer_group=task.name,
         auto_offset_reset="earliest",
         state_dir=task.folder,
         loglevel="ERROR",
+        on_message_processed=processed,
+        producer_extra_config={"acks": "all", "enable.idempotence": task.idempotence},
     )
-    submissions = app.topic(task.topic, key_deserializer="bytes", value_deserializer="bytes")
+
+
+def quix_counting(task: Task) -> None:
+    """Quix Streams, which counts in its state: RocksDB and a changelog."""
+    from benchmarks.work import validation
+
+    app = _quix_app(task)
     valid = validation()
 
-    def check(raw: bytes) -> None:
-        valid(raw)
-        task.meter.add(1)
-
-    def check_and_count(raw: bytes, state: State) -> None:
+    def check_and_count(raw: bytes, state: Any) -> None:
         if valid(raw):
             state.set("versions", state.get("versions", 0) + 1)
-        task.meter.add(1)
 
-    frame = app.dataframe(submissions)
-    if stateful:
-        frame.update(check_and_count, stateful=True)
-    else:
-        frame.update(check)
+    submissions = app.topic(task.topic, key_deserializer="bytes", value_deserializer="bytes")
+    app.dataframe(submissions).update(check_and_count, stateful=True)
     app.run()
 
 
-def bytewax(task: Task) -> None:
-    """Bytewax, without state."""
-    from bytewax import operators  # type: ignore[import-not-found]
-    from bytewax.connectors.kafka import (  # type: ignore[import-not-found]
-        KafkaSource,
-        KafkaSourceMessage,
+def quix_job(task: Task) -> None:
+    """Quix Streams, which judges: states in its RocksDB with a changelog, verdicts to a topic.
+
+    A record at a time: its API has no batches beside windows. A record counts when Quix has done
+    with it, which is a little before the broker acknowledges its verdict.
+    """
+    from quixstreams import message_context
+
+    from benchmarks.work import Office
+    from streams.log.wire import decode_state, encode_state, encode_verdict
+
+    app = _quix_app(task)
+    office = Office()
+
+    def judge(raw: bytes, key: bytes, _timestamp: int, _headers: object, state: Any) -> Any:
+        known = state.get_bytes("state")
+        verdict = office.judge(key, raw, message_context().offset, known and decode_state(known))
+        if verdict is None:
+            return None
+        state.set_bytes("state", encode_state(verdict.state))
+        return encode_verdict(verdict)
+
+    submissions = app.topic(task.topic, key_deserializer="bytes", value_deserializer="bytes")
+    verdicts = app.topic(task.written, key_serializer="bytes", value_serializer="bytes")
+    (
+        app.dataframe(submissions)
+        .apply(judge, stateful=True, metadata=True)
+        .filter(lambda verdict: verdict is not None)
+        .to_topic(verdicts)
     )
+    app.run()
+
+
+# -- Bytewax ---------------------------------------------------------------------------------------
+
+
+def bytewax_counting(task: Task) -> None:
+    """Bytewax, which only counts, without state."""
+    from bytewax import operators  # type: ignore[import-not-found]
+    from bytewax.connectors.kafka import KafkaSource  # type: ignore[import-not-found]
     from bytewax.dataflow import Dataflow  # type: ignore[import-not-found]
     from bytewax.testing import TestingSink, run_main  # type: ignore[import-not-found]
 
+    from benchmarks.work import validation
+
     valid = validation()
 
-    def invalid(message: KafkaSourceMessage) -> bool:
+    def invalid(message: Any) -> bool:
         found = not valid(message.value)
         task.meter.add(1)
         return found
@@ -208,23 +339,84 @@ def bytewax(task: Task) -> None:
     run_main(flow)
 
 
+def bytewax_job(task: Task) -> None:
+    """Bytewax, which judges: examines in batches, keeps states with recovery on, writes verdicts.
+
+    Its sink waits after each batch until the broker has acknowledged it; then its records count.
+    """
+    from bytewax import operators
+    from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
+    from bytewax.dataflow import Dataflow
+    from bytewax.recovery import (  # type: ignore[import-not-found]
+        RecoveryConfig,
+        init_db_dir,
+    )
+    from bytewax.testing import run_main
+
+    from benchmarks.work import Office
+    from streams.log.wire import decode_state, encode_state, encode_verdict
+
+    office = Office()
+
+    class Counted(KafkaSink):  # type: ignore[misc]
+        """The sink, with every batch counted that it has written."""
+
+        def build(self, step_id: str, worker_index: int, worker_count: int) -> Any:
+            partition = super().build(step_id, worker_index, worker_count)
+            write_batch = partition.write_batch
+
+            def write_and_count(items: list[Any]) -> None:
+                write_batch(items)
+                task.meter.add(len(items))
+
+            partition.write_batch = write_and_count
+            return partition
+
+    def examined(messages: list[Any]) -> "list[tuple[str, Examined]]":
+        found = office.examine((each.key, each.value, each.offset) for each in messages)
+        keyed = [(each.submission.record_key.hex(), each) for each in found]
+        task.meter.add(len(messages) - len(keyed))
+        return keyed
+
+    def concluded(state: bytes | None, each: "Examined") -> "tuple[bytes | None, Verdict | None]":
+        verdict = office.conclude(each, None if state is None else decode_state(state))
+        if verdict is None:
+            task.meter.add(1)
+            return state, None
+        return encode_state(verdict.state), verdict
+
+    def message(keyed: "tuple[str, Verdict | None]") -> Any:
+        _, verdict = keyed
+        return verdict and KafkaSinkMessage(verdict.record_key, encode_verdict(verdict))
+
+    brokers = task.brokers.split(",")
+    flow = Dataflow(task.name)
+    source = KafkaSource(brokers, [task.topic], batch_size=AT_ONCE)
+    submissions = operators.input("submissions", flow, source)
+    keyed = operators.flat_map_batch("examine", submissions, examined)
+    verdicts = operators.stateful_map("conclude", keyed, concluded)
+    messages = operators.filter_map("encode", verdicts, message)
+    producing = {"acks": "all", "enable.idempotence": str(task.idempotence).lower()}
+    operators.output("verdicts", messages, Counted(brokers, task.written, producing))
+    init_db_dir(task.folder, 1)
+    run_main(flow, recovery_config=RecoveryConfig(task.folder))
+
+
 PROGRAMS: Final[dict[str, Callable[[Task], None]]] = {
-    "ours": lambda task: asyncio.run(ours(task)),
+    "xinshao": lambda task: asyncio.run(xinshao(task)),
+    "echo": lambda task: asyncio.run(echo(task)),
     "getmany": lambda task: asyncio.run(getmany(task)),
-    "async for": lambda task: asyncio.run(async_for(task)),
-    "faust": lambda task: asyncio.run(faust(task)),
-    "quix stateful": lambda task: quix(task, stateful=True),
-    "quix": lambda task: quix(task, stateful=False),
-    "bytewax": bytewax,
+    "quix job": quix_job,
+    "faust job": lambda task: asyncio.run(faust_job(task)),
+    "bytewax job": bytewax_job,
+    "quix counting": quix_counting,
+    "faust counting": lambda task: asyncio.run(faust_counting(task)),
+    "bytewax counting": bytewax_counting,
 }
-PEERS: Final = {"quix stateful": "quixstreams", "quix": "quixstreams", "bytewax": "bytewax"}
-"""The package that a contestant needs from the other virtual environment."""
-
-
-def _free_port() -> int:
-    from streams.demo.tansu import free_port
-
-    return free_port()
+PEERS: Final = frozenset({"quix job", "quix counting", "bytewax job", "bytewax counting"})
+"""Those that live in the other virtual environment."""
+WRITERS: Final = frozenset({"echo", "quix job", "faust job", "bytewax job"})
+"""Those besides a worker that write a message for each record to `Task.written`."""
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ground import (
-    REGISTRY,
     BenchError,
     BenchSettings,
     idempotence,
@@ -39,6 +38,7 @@ from benchmarks.ground import (
     serving,
     write_licences,
 )
+from benchmarks.work import REGISTRY
 from models.words import SHANGHAI
 from streams.demo.tansu import free_port
 from streams.intake.keys import issue

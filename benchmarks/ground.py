@@ -1,8 +1,10 @@
 """What every measurement stands on: records, brokers, processes that end, and settings."""
 
 import asyncio
+import io
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
+from benchmarks.work import REGISTRY
 from models.month import Month
 from models.words import Category
 from streams.demo.simulate import Plan, submissions
@@ -19,11 +22,10 @@ from streams.intake.replay import replay
 from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
 from streams.log.writer import LogWriter
 from streams.registry import load_calendar, load_registry
-from streams.settings import DEPLOY, Settings
+from streams.settings import Settings
 from tests.support.brokers import KAFKA_NEEDS, Broker, Kafka
 from tests.support.needs import lacking
 
-REGISTRY: Final = DEPLOY / "registry"
 MONTH: Final = Month(2022, 6)
 _LICENCES: Final = 116_746
 """Licence records of the month at scale 1."""
@@ -54,6 +56,16 @@ def write_licences(file: Path, records: int) -> None:
             out.write(line.rstrip(b"\n") + b"\n")
 
 
+def write_month(file: Path, scale: float) -> int:
+    """Write the month's submissions of every category, one a line; how many there are."""
+    written = 0
+    with file.open("wb") as out:
+        for line in submissions(Plan.of_month(MONTH, scale), load_calendar(REGISTRY)):
+            out.write(line.rstrip(b"\n") + b"\n")
+            written += 1
+    return written
+
+
 def licences_of(file: Path) -> list[bytes]:
     """The submissions that were written to a file."""
     return file.read_bytes().splitlines()
@@ -76,6 +88,35 @@ async def fill(settings: Settings, file: Path) -> int:
     finally:
         await writer.stop()
     return appended.total()
+
+
+# -- an earlier state of the project ---------------------------------------------------------------
+
+
+BASELINE: Final = "c122d96"
+"""The commit that today's worker is held against."""
+
+
+@contextmanager
+def baseline() -> Iterator[Path]:
+    """The project as it was then, in a folder that is gone afterwards.
+
+    Raises:
+        BenchError: this copy of the project does not hold that commit.
+    """
+    archive = subprocess.run(
+        ["git", "archive", "--format=tar", BASELINE],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if archive.returncode != 0:
+        told = archive.stderr.decode(errors="replace").strip()
+        raise BenchError(f"this clone does not hold it ({told})")
+    with tempfile.TemporaryDirectory(prefix="xinshao-bench-") as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
+            packed.extractall(folder, filter="data")
+        yield Path(folder)
 
 
 # -- brokers --------------------------------------------------------------------------------------
@@ -137,8 +178,16 @@ class Child:
 
 
 @contextmanager
-def child(module: str, *arguments: object, python: str | Path = sys.executable) -> Iterator[Child]:
-    """Run a module of this package in a process of its own; it is gone afterwards."""
+def child(
+    module: str,
+    *arguments: object,
+    python: str | Path = sys.executable,
+    project: Path | None = None,
+) -> Iterator[Child]:
+    """Run a module of this package in a process of its own; it is gone afterwards.
+
+    `project` is the folder of another state of the project, to run that one's.
+    """
     with tempfile.TemporaryDirectory(prefix="xinshao-bench-child-") as folder:
         told = Path(folder) / "stderr"
         with told.open("wb") as errors:
@@ -148,6 +197,7 @@ def child(module: str, *arguments: object, python: str | Path = sys.executable) 
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                cwd=project,
                 start_new_session=True,
             )
         try:

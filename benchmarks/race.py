@@ -1,5 +1,6 @@
 """Running contestants and reading off how fast they were."""
 
+import asyncio
 import json
 import tempfile
 import threading
@@ -11,15 +12,23 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from aiokafka import TopicPartition
 
-from benchmarks.contestants import PARTITIONS, PEERS
-from benchmarks.ground import BenchError, Child, child, idempotence
+from benchmarks.contestants import PARTITIONS, PEERS, WRITERS
+from benchmarks.ground import BASELINE, BenchError, BenchSettings, Child, child, idempotence
 from benchmarks.meter import Sample
+from streams.demo.tansu import Tansu
+from streams.log.reader import reading
+from streams.log.topics import VERDICTS, core_topics, ensure_topics
 from tests.support.brokers import Broker
 
 PEERS_PYTHON: Final = Path(".cache/peers/bin/python")
 """Of the virtual environment that benchmarks/peers.txt describes."""
+WORKERS: Final = frozenset({"xinshao", BASELINE})
 _START_WITHIN: Final = 90.0
+_WRITTEN_SHARE: Final = 0.95
+"""Of the records that a contestant says are done, so many must have led to a message: a few are
+rejects, and Quix counts a moment before the broker acknowledges."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +50,14 @@ class Course:
     broker: Broker
     topic: str
     total: int
+    baseline: Path | None
+    """The project as it was at `BASELINE`, whose worker is a contestant of that name."""
 
 
-def runnable(program: str) -> bool:
-    """Whether a contestant's package is there."""
+def runnable(course: Course, program: str) -> bool:
+    """Whether what the contestant needs is there."""
+    if program == BASELINE:
+        return course.baseline is not None
     return program not in PEERS or PEERS_PYTHON.exists()
 
 
@@ -56,10 +69,15 @@ def race(course: Course, program: str, seconds: float, processes: int = 1) -> Sp
     after `seconds`, or where one of them had nothing left to do.
 
     Raises:
-        BenchError: it failed, or did not start.
+        BenchError: it failed, did not start, or has not written what it should.
     """
     samples: list[list[Sample]] = [[] for _ in range(processes)]
     name = f"b{uuid.uuid4().hex[:12]}"
+    settings = BenchSettings(brokers=course.broker.address, namespace=name, partitions=PARTITIONS)
+    if program in WRITERS:
+        verdicts = settings.topic(VERDICTS)
+        topics = tuple(topic for topic in core_topics(settings) if topic.name == verdicts)
+        asyncio.run(ensure_topics(settings, topics))
     with ExitStack() as stack:
         children = [_start(stack, course, program, name, processes) for _ in range(processes)]
         readers = [
@@ -80,7 +98,23 @@ def race(course: Course, program: str, seconds: float, processes: int = 1) -> Sp
             with suppress(psutil.NoSuchProcess):  # it failed, and the next turn says so
                 peak = max(peak, sum(process.memory_info().rss for process in watched))
             time.sleep(0.05)
+    # Tansu's word on the end of a log is not to be relied on.
+    if program in {*WRITERS, *WORKERS} and not isinstance(course.broker, Tansu):
+        done = sum(each[-1].done for each in samples)
+        written = asyncio.run(_written(settings))
+        if written < _WRITTEN_SHARE * done:
+            raise BenchError(f"{program} says {done:,} are done, and has written {written:,}")
     return _speed(samples, peak / 2**20)
+
+
+async def _written(settings: BenchSettings) -> int:
+    """How many messages there are in the topic of verdicts."""
+    topic = settings.topic(VERDICTS)
+    async with reading(settings) as consumer:
+        ends = await consumer.end_offsets(
+            [TopicPartition(topic, number) for number in range(settings.partitions)]
+        )
+    return sum(ends.values())
 
 
 def _start(stack: ExitStack, course: Course, program: str, name: str, processes: int) -> Child:
@@ -91,8 +125,13 @@ def _start(stack: ExitStack, course: Course, program: str, name: str, processes:
         *("--share", PARTITIONS // processes),
         *(() if idempotence(course.broker) else ("--no-idempotence",)),
     ]
-    python = {"python": PEERS_PYTHON} if program in PEERS else {}
-    return stack.enter_context(child("contestants", program, *arguments, **python))
+    if program == BASELINE:
+        contestant = child("contestants", "ours", *arguments, project=course.baseline)
+    elif program in PEERS:
+        contestant = child("contestants", program, *arguments, python=PEERS_PYTHON)
+    else:
+        contestant = child("contestants", program, *arguments)
+    return stack.enter_context(contestant)
 
 
 def _read(contestant: Child, samples: list[Sample]) -> None:

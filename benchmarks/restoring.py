@@ -20,9 +20,10 @@ from typing import Final, NamedTuple
 import psutil
 
 from benchmarks.contestants import PARTITIONS
-from benchmarks.ground import REGISTRY, BenchSettings, child, idempotence
+from benchmarks.ground import BenchSettings, child, idempotence
+from benchmarks.work import REGISTRY
 from models.judging import identify, judge
-from models.submission import Position, Unreadable, read_submission
+from models.submission import Position, Unreadable, read_delivery, read_submission
 from models.verdict import Verdict
 from streams.clock import DataClock
 from streams.judging.judge import Judge
@@ -110,9 +111,8 @@ def _patterns(lines: list[bytes]) -> list[Verdict]:
     registry, calendar = load_registry(REGISTRY), load_calendar(REGISTRY)
     found = []
     for line in lines[:_PATTERNS]:
-        submission = read_submission(line)
-        submission.record_key = identify(submission, registry)
         try:
+            submission = read_submission(line, identify(read_delivery(line), registry))
             found.append(judge(submission, None, registry, calendar))
         except Unreadable:
             continue

@@ -17,11 +17,12 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from benchmarks.contestants import AT_ONCE, PARTITIONS, validation
+from benchmarks.contestants import AT_ONCE, PARTITIONS
 from benchmarks.ground import BenchSettings, child, idempotence
 from benchmarks.race import Course
-from models.judging import judge
-from models.submission import Position, Submission, Unreadable, read_submission
+from benchmarks.work import validation
+from models.judging import Examined, conclude, examine
+from models.submission import Position, Unreadable, read_submission
 from models.tally import Tallies
 from models.verdict import RecordState, Verdict
 from streams.judging.state import Checkpoint, Logs, StateStore
@@ -36,7 +37,8 @@ STEPS: Final = (
     "bare model",
     "read",
     "state get",
-    "judge",
+    "examine",
+    "conclude",
     "tallies",
     "encode",
     "produce",
@@ -131,29 +133,29 @@ class _Work:
 
     async def do(self, partition: int, records: list[ConsumerRecord[bytes, bytes]]) -> None:
         count, taken, states = len(records), self._taken, self._states[partition]
-        values = [record.value or b"" for record in records]
         taken.begin()
-        for value in values:
-            self._valid(value)
+        for record in records:
+            self._valid(record.value or b"")
         taken.end("bare model", count)
-        submissions = [read_submission(value) for value in values]
+        submissions = [
+            read_submission(record.value or b"", record.key or b"", Position(1, record.offset))
+            for record in records
+        ]
         taken.end("read", count)
-        for record, submission in zip(records, submissions, strict=True):
-            submission.record_key = record.key or b""
-            submission.position = Position(1, record.offset)
         keys = {submission.record_key for submission in submissions}
         taken.begin()
         stored = dict(zip(keys, states.get(keys), strict=True))
         taken.end("state get", count)
+        examined = examine(submissions, self._registry, self._calendar)
+        taken.end("examine", count)
         verdicts, moves = [], []
-        for submission in submissions:
-            before = stored[submission.record_key]
-            verdict = self._judge(submission, stored)
+        for found in examined:
+            verdict = _conclude(found, stored)
             if verdict is not None:
                 verdicts.append(verdict)
-                moves.append((before, verdict.state))
-                stored[submission.record_key] = verdict.state
-        taken.end("judge", count)
+                moves.append((stored[verdict.record_key], verdict.state))
+                stored[verdict.record_key] = verdict.state
+        taken.end("conclude", count)
         for before, after in moves:
             self._tallies.move(before, after)
         taken.end("tallies", count)
@@ -167,13 +169,16 @@ class _Work:
         )
         taken.end("state put", count)
 
-    def _judge(
-        self, submission: Submission, stored: dict[bytes, RecordState | None]
-    ) -> Verdict | None:
-        try:
-            return judge(submission, stored[submission.record_key], self._registry, self._calendar)
-        except Unreadable:
-            return None
+
+def _conclude(
+    found: Examined | Unreadable, stored: dict[bytes, RecordState | None]
+) -> Verdict | None:
+    if isinstance(found, Unreadable):
+        return None
+    try:
+        return conclude(found, stored[found.submission.record_key])
+    except Unreadable:
+        return None
 
 
 if __name__ == "__main__":

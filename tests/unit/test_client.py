@@ -30,7 +30,7 @@ from streams.client.batches import BATCH_BYTES, BATCH_ROWS
 from streams.client.delivery import ATTEMPTS
 from streams.files import Given, Row
 from streams.files.ndjson import wire_form
-from tests.support.samples import VALID, delivery
+from tests.support.samples import VALID, delivery, reasons_of, values_of
 
 URL = "https://gateway.example"
 KEY = f"xs_{'0' * 12}_{'1' * 64}"
@@ -141,17 +141,28 @@ def of(lines: list[dict[str, Any]]) -> Iterator[Row]:
 
 
 @pytest.mark.parametrize("category", Category)
-def test_what_is_sent_reads_as_what_the_file_says(category: Category) -> None:
-    code = next(iter(VALID[category]))
-    strange: tuple[dict[str, Any], ...] = ({code: ["a list"]}, {code: True}, {code: {}})
+def test_what_is_sent_is_judged_as_what_the_file_says(category: Category) -> None:
+    marked = delivery(category, **{next(iter(VALID[category])): "@"})  # type: ignore[arg-type]
+    strange = (b'["a list"]', b"{}", b"true", b"null", b"1.5", b"1e22", b'"\\u0000"', b"1" * 40)
     for raw in (
         delivery(category),
-        *(delivery(category, **values) for values in strange),
+        *(marked.replace(b'"@"', value) for value in strange),
         delivery(category, op=Op.WITHDRAW),
     ):
         said = read_delivery(raw)
         sent = read_delivery(wire_form(said))
-        assert sent[:-1] == said[:-1]
+        for name in ("unit", "schema", "op", "reason"):
+            assert getattr(sent, name) == getattr(said, name)
+        assert values_of(sent) == values_of(said)
+        assert reasons_of(sent) == reasons_of(said)
+
+
+@pytest.mark.xfail(reason="what serializes refuses what parses", strict=True)
+def test_a_value_is_sent_however_deep_it_is_nested() -> None:
+    raw = delivery(XK_NR="@").replace(b'"@"', b"[" * 1000 + b"]" * 1000)
+    said = read_delivery(raw)
+    assert [reason.rule for reason in reasons_of(said)] == ["type"]
+    assert reasons_of(read_delivery(wire_form(said))) == reasons_of(said)
 
 
 @given(st.lists(st.sampled_from((10, BATCH_BYTES // 3, BATCH_BYTES * 2)) | st.none(), max_size=12))

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from models.judging import applied, judge
-from models.submission import Position, Unreadable
-from models.verdict import RecordState, Verdict
+from models.judging import applied, judge, submission_of
+from models.submission import Position, Unreadable, read_delivery
+from models.verdict import Preview, PublicVerdict, RecordState, Verdict
 from models.words import SHANGHAI, Category, Effect, Op
 from tests.support.deployed import CALENDAR, REGISTRY
 from tests.support.samples import RECEIVED, delivery, submitted
@@ -228,3 +229,37 @@ def test_a_verdict_lets_people_find_the_record_and_masks_a_person(monitor: Monit
     )
     person = monitor.submit(delivery(XK_XDR_MC="李秀英", XK_XDR_LB="自然人"))
     assert person.subject == "李**"
+
+
+def test_a_submission_cannot_be_changed() -> None:
+    submission = submitted(delivery(), REGISTRY)
+    for field in submission._fields:
+        with pytest.raises(AttributeError):
+            setattr(submission, field, None)
+
+
+def test_the_caller_says_when_it_was_received_where_the_delivery_does_not() -> None:
+    silent, said = read_delivery(delivery(received_at=None)), read_delivery(delivery())
+    later = RECEIVED + timedelta(days=1)
+    assert submission_of(silent, REGISTRY, later).received_at == later
+    assert submission_of(said, REGISTRY, later).received_at == RECEIVED
+    with pytest.raises(Unreadable) as caught:
+        submission_of(silent, REGISTRY)
+    assert caught.value.rule == "received-at"
+
+
+@pytest.mark.parametrize("changes", [{}, BROKEN, {"XK_JDRQ": "1998-03-02"}, {"XK_JDRQ": ""}])
+def test_what_is_given_out_of_a_verdict_is_what_is_declared(
+    monitor: Monitor, changes: dict[str, Any]
+) -> None:
+    told = monitor.submit(delivery(**changes)).as_json()
+    assert PublicVerdict.model_validate(told).model_dump(mode="json") == told
+    with pytest.raises(ValidationError):
+        Preview.model_validate(told)
+    assert told.pop("effect") == "new"
+    assert Preview.model_validate(told).model_dump(mode="json") == told
+    with pytest.raises(ValidationError):
+        PublicVerdict.model_validate(told)
+    for name in Preview.model_fields:
+        with pytest.raises(ValidationError):
+            Preview.model_validate({key: value for key, value in told.items() if key != name})

@@ -112,6 +112,11 @@ def test_one_broken_field_never_hides_another() -> None:
     }
 
 
+@pytest.mark.parametrize("kinds", ["罚钱", "罚款；罚钱", "警告、", "罚款 警告"])
+def test_a_kind_of_penalty_outside_the_code_list_is_found_beside_no_other_fault(kinds: str) -> None:
+    assert reasons(Category.PENALTY, CF_CFLB=kinds) == [("code-list", "CF_CFLB")]
+
+
 def test_a_sole_trader_without_a_code_and_a_natural_person_are_compliant() -> None:
     sole_trader: dict[str, Any] = {
         "XK_XDR_LB": "个体工商户",

@@ -50,7 +50,7 @@ def judge(
 ) -> None:
     """Judge every row of a file: what is not compliant, and why."""
     from streams.files import Given
-    from streams.judging.offline import judge_rows, temporary_states
+    from streams.judging.offline import AT_ONCE, judge_rows, temporary_states
 
     known, calendar = registry_of(registry)
     received = time_of(received_at)
@@ -61,7 +61,8 @@ def judge(
         temporary_states() as states,
         progress(report.screen, "研判") as move,
     ):
-        for judged in judge_rows(rows, received, states, known, calendar):
+        at_once = 1 if file == "-" else AT_ONCE
+        for judged in judge_rows(rows, received, states, known, calendar, at_once):
             report.tell(judged)
             if judged.row % MOVE_BAR_EVERY == 0:
                 move(rows.progress())

@@ -44,19 +44,25 @@ class JudgedRow(NamedTuple):
         return {"row": self.row, **unreadable_as_json(verdict)}
 
 
+AT_ONCE: Final = 500
+"""Rows of a file that are examined together."""
+
+
 def judge_rows(
     rows: Iterable[Row],
     received_at: datetime,
     states: RecordStates,
     registry: Registry,
     calendar: Calendar,
+    at_once: int = AT_ONCE,
 ) -> Iterator[JudgedRow]:
     """Judge rows in their order; each sees what the ones before it did to its record.
 
-    `received_at` is for the rows that do not say when they were received.
+    `received_at` is for the rows that do not say when they were received. So many rows are read
+    `at_once`, before the first of them is answered: one, where they come from somebody who waits.
     """
     numbered = iter(rows)
-    while run := list(islice(numbered, AT_ONCE)):
+    while run := list(islice(numbered, at_once)):
         read = [_submission(row, received_at, registry) for row in run]
         submissions = [each for each in read if isinstance(each, Submission)]
         examined = iter(examine(submissions, registry, calendar))
@@ -66,10 +72,6 @@ def judge_rows(
                 yield JudgedRow(row.number, found, None)
             else:
                 yield _concluded(row.number, found, states)
-
-
-AT_ONCE: Final = 500
-"""Rows that are examined together."""
 
 
 def _submission(row: Row, received_at: datetime, registry: Registry) -> Submission | Unreadable:

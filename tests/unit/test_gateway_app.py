@@ -312,7 +312,7 @@ async def test_a_fault_of_the_gateways_own_tells_nothing_of_what_was_sent(
     def fail(*_given: object) -> None:
         raise RuntimeError(PERSONAL)
 
-    monkeypatch.setattr("streams.intake.gateway.reception.judge", fail)
+    monkeypatch.setattr("streams.intake.gateway.reception.examine", fail)
     with caplog.at_level(logging.DEBUG):
         answer = await gateway.post("batches", record())
     assert (answer.status_code, told(answer).code) == (500, "internal")

@@ -213,7 +213,8 @@ async def faust_job(task: Task) -> None:
     from faust.types import StreamT
 
     from benchmarks.work import Office
-    from streams.log.wire import decode_state, encode_state, encode_verdict
+    from models.verdict import RecordState
+    from streams.log.wire import encode_verdict
 
     app = _faust_app(task)
     states = app.Table("states", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
@@ -230,14 +231,14 @@ async def faust_job(task: Task) -> None:
             message = event.message
             key, raw = message.key, message.value or b""
             known = states.get(key)
-            verdict = office.judge(key, raw, message.offset, known and decode_state(known))
+            verdict = office.judge(key, raw, message.offset, known and RecordState.of_json(known))
             if verdict is None:
                 task.meter.add(1)
                 continue
             sent = await verdicts.send(
                 key=key, value=encode_verdict(verdict), partition=message.partition
             )
-            states[key] = encode_state(verdict.state)
+            states[key] = verdict.state.to_json()
             sent.add_done_callback(acknowledged)
 
     await app.start()
@@ -289,17 +290,20 @@ def quix_job(task: Task) -> None:
     from quixstreams import message_context
 
     from benchmarks.work import Office
-    from streams.log.wire import decode_state, encode_state, encode_verdict
+    from models.verdict import RecordState
+    from streams.log.wire import encode_verdict
 
     app = _quix_app(task)
     office = Office()
 
     def judge(raw: bytes, key: bytes, _timestamp: int, _headers: object, state: Any) -> Any:
         known = state.get_bytes("state")
-        verdict = office.judge(key, raw, message_context().offset, known and decode_state(known))
+        verdict = office.judge(
+            key, raw, message_context().offset, known and RecordState.of_json(known)
+        )
         if verdict is None:
             return None
-        state.set_bytes("state", encode_state(verdict.state))
+        state.set_bytes("state", verdict.state.to_json())
         return encode_verdict(verdict)
 
     submissions = app.topic(task.topic, key_deserializer="bytes", value_deserializer="bytes")
@@ -354,7 +358,8 @@ def bytewax_job(task: Task) -> None:
     from bytewax.testing import run_main
 
     from benchmarks.work import Office
-    from streams.log.wire import decode_state, encode_state, encode_verdict
+    from models.verdict import RecordState
+    from streams.log.wire import encode_verdict
 
     office = Office()
 
@@ -379,11 +384,11 @@ def bytewax_job(task: Task) -> None:
         return keyed
 
     def concluded(state: bytes | None, each: "Examined") -> "tuple[bytes | None, Verdict | None]":
-        verdict = office.conclude(each, None if state is None else decode_state(state))
+        verdict = office.conclude(each, None if state is None else RecordState.of_json(state))
         if verdict is None:
             task.meter.add(1)
             return state, None
-        return encode_state(verdict.state), verdict
+        return verdict.state.to_json(), verdict
 
     def message(keyed: "tuple[str, Verdict | None]") -> Any:
         _, verdict = keyed

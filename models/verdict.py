@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from models.rules import Reason, Severity, shown
@@ -67,6 +68,15 @@ class RecordState(NamedTuple):
             first_compliant and date.fromisoformat(first_compliant),
             *counts,
         )
+
+    def to_json(self) -> bytes:
+        """The state as it is kept by itself, for `of_json`."""
+        return orjson.dumps([*self.plain().values()])
+
+    @classmethod
+    def of_json(cls, text: bytes) -> Self:
+        """Read what `to_json` wrote."""
+        return cls.of_plain(orjson.loads(text))
 
 
 _CATEGORIES: Final = {category.value: category for category in Category}

@@ -85,8 +85,13 @@ def wire_form(delivery: Delivery) -> bytes:
         "unit": delivery.unit,
         "category": delivery.schema.category,
         "op": delivery.op,
-        "record": {code: value for code, value in delivery.record.items() if value != ""},
+        "record": {code: _flat(value) for code, value in delivery.record.items() if value != ""},
     }
     if delivery.op is Op.WITHDRAW:
         line["reason"] = delivery.reason
     return to_json(line) + b"\n"
+
+
+def _flat(value: object) -> object:
+    """A value without what may be nested in it: of a list or an object, its kind says all."""
+    return type(value)() if isinstance(value, list | dict) else value

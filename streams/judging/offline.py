@@ -16,7 +16,6 @@ from models.registry import Registry
 from models.submission import Submission, Unreadable
 from models.verdict import RecordState, Verdict, unreadable_as_json
 from streams.files import Row
-from streams.log.wire import decode_state, encode_state
 
 
 class RecordStates(Protocol):
@@ -141,7 +140,7 @@ class _SpillingStates:
         if not self._spilled[byte] & bit:
             return None
         packed = self._disk.get(key)
-        return None if packed is None else decode_state(packed)
+        return None if packed is None else RecordState.of_json(packed)
 
     def put(self, key: bytes, state: RecordState) -> None:
         self._latest[key] = state
@@ -158,7 +157,7 @@ class _SpillingStates:
             self._spilled = bytearray(1 << _SPILLED_BITS >> 3)
         batch = WriteBatch(raw_mode=True)
         for key, state in self._latest.items():
-            batch.put(key, encode_state(state))
+            batch.put(key, state.to_json())
             byte, bit = _place(key)
             self._spilled[byte] |= bit
         self._disk.write(batch)

@@ -29,7 +29,6 @@ from rocksdict import (
 from models.submission import REQUEST, Origin
 from models.verdict import RecordState
 from streams.errors import OperatorError
-from streams.log.wire import decode_state, encode_state
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +136,7 @@ class PartitionStates:
         """The states of the keys in their order, None where there is none."""
         prefix = self._prefix
         found = cast("list[bytes | None]", self._db.get([prefix + key for key in keys]))
-        return [None if value is None else decode_state(value) for value in found]
+        return [None if value is None else RecordState.of_json(value) for value in found]
 
     def request(self, log: str) -> Applied | None:
         """What has been applied of a request, by the log of its origins."""
@@ -158,7 +157,7 @@ class PartitionStates:
         prefix = self._prefix
         batch = WriteBatch(raw_mode=True)
         for key, state in states.items():
-            batch[prefix + key] = encode_state(state)
+            batch[prefix + key] = state.to_json()
         for log_, applied in requests.items():
             batch[prefix + log_.encode()] = orjson.dumps(
                 (applied.day.toordinal(), sorted(applied.numbers))
@@ -182,7 +181,7 @@ class PartitionStates:
         """
         for key, value in self._entries(self._prefix):
             if len(key) == _RECORD_KEY:
-                yield key[len(self._prefix) :], decode_state(value)
+                yield key[len(self._prefix) :], RecordState.of_json(value)
 
     def requests(self) -> Iterator[tuple[bytes, Applied]]:
         """Every request, by the key that `forget` takes.

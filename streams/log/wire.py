@@ -87,16 +87,6 @@ def decode_verdict(message: bytes) -> Cause:
     )
 
 
-def encode_state(state: RecordState) -> bytes:
-    """A record's state, wherever one is kept by itself."""
-    return orjson.dumps([*state.plain().values()])
-
-
-def decode_state(value: bytes) -> RecordState:
-    """What `encode_state` wrote."""
-    return RecordState.of_plain(orjson.loads(value))
-
-
 class PlatformSeen(NamedTuple):
     """The last submission of a platform."""
 

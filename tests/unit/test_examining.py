@@ -19,7 +19,7 @@ from models.rules import LENGTH, REQUIRED, TYPE, ItemRule, Own, Reason, RecordRu
 from models.submission import Position, Submission, Unreadable, read_delivery, read_submission
 from models.verdict import RecordState, Verdict
 from models.words import Category, Op
-from streams.log.wire import decode_state, decode_verdict, encode_state, encode_verdict
+from streams.log.wire import decode_verdict, encode_verdict
 from streams.registry import load_calendar, load_registry
 from tests.support.broken import breaches
 from tests.support.samples import RECEIVED, RESIDENT_ID, VALID, delivery
@@ -124,7 +124,7 @@ class Folded:
     def encoded(self) -> list[bytes]:
         verdicts = [each for each in self.answers if isinstance(each, Verdict)]
         return [encode_verdict(each) for each in verdicts] + [
-            encode_state(state) for state in self.states.values()
+            state.to_json() for state in self.states.values()
         ]
 
 
@@ -155,7 +155,7 @@ def test_what_is_remembered_of_a_record_is_read_back(batch: list[Submission]) ->
     for found in examine(batch, REGISTRY, CALENDAR):
         if isinstance(found, Examined) and found.submission.op is Op.UPSERT:
             verdict = conclude(found, None)
-            assert decode_state(encode_state(verdict.state)) == verdict.state
+            assert RecordState.of_json(verdict.state.to_json()) == verdict.state
             assert decode_verdict(encode_verdict(verdict)) == (
                 verdict.state,
                 verdict.origin,

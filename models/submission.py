@@ -128,6 +128,30 @@ class Delivery(NamedTuple):
             position,
         )
 
+    @property
+    def id(self) -> str:
+        """The id that its sender gives it; "" for none."""
+        return _text(self.said.get("id"))
+
+    @property
+    def platform(self) -> str:
+        """The platform by its own account; "" for none."""
+        return _text(self.said.get("platform"))
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where it came from, by its own account.
+
+        Raises:
+            Unreadable: that is no origin.
+        """
+        match self.said.get("origin"):
+            case None:
+                return None
+            case [str(log), int(offset)]:
+                return Origin(log, offset)
+        raise self.unreadable("origin", "来源（origin）应为 [日志, 位点]")
+
     def received_at(self, otherwise: datetime | None = None) -> datetime:
         """When it was received by its own account, else `otherwise`.
 
@@ -263,25 +287,15 @@ def read_submission(raw: bytes, record_key: bytes, position: Position = START) -
         Unreadable: it is none.
     """
     delivery = read_delivery(raw)
-    said = delivery.said
     return delivery.submission(
         record_key,
         delivery.received_at(),
-        _text(said.get("id")),
-        _text(said.get("platform")),
-        _origin(said.get("origin")),
+        delivery.id,
+        delivery.platform,
+        delivery.origin,
         position,
     )
 
 
 def _text(given: object) -> str:
     return given if isinstance(given, str) else ""
-
-
-def _origin(given: object) -> Origin | None:
-    match given:
-        case None:
-            return None
-        case [str(log), int(offset)]:
-            return Origin(log, offset)
-    raise Unreadable("origin", "来源（origin）应为 [日志, 位点]")

@@ -57,12 +57,13 @@ class Ingress:
     def _admit(self, record: ConsumerRecord[bytes, bytes]) -> Admitted:
         raw = record.value or b""
         require_size(raw)
+        delivery = read_delivery(raw)
         origin = Origin(f"{record.topic}/{self._epoch}/{record.partition}", record.offset)
         return admit(
-            read_delivery(raw),
+            delivery,
             raw,
             self._speaker,
-            Receipt(receipt_time(record), origin=origin),
+            Receipt(receipt_time(record), delivery.id, origin),
             self._registry,
             self._settings.partitions,
         )

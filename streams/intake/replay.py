@@ -34,9 +34,10 @@ async def replay(
         for number, line in run:
             try:
                 delivery = read_delivery(line)
-                receipt = Receipt(delivery.received_at())
+                receipt = Receipt(delivery.received_at(), delivery.id, delivery.origin)
+                speaker = OFFICE._replace(platform=delivery.platform)
                 _submission, _unit, partition, message = admit(
-                    delivery, line, OFFICE, receipt, registry, settings.partitions
+                    delivery, line, speaker, receipt, registry, settings.partitions
                 )
             except Unreadable as unreadable:
                 reject = Reject(source, 0, number, unreadable.rule, str(unreadable), line, None, 0)

@@ -247,7 +247,7 @@ SELECT lower(hex(record_key)), ifNull(r.deadline, {never:Date32}), category, doc
 FROM records AS r FINAL
 WHERE unit = {unit:String} AND NOT r.compliant AND NOT r.withdrawn
     AND (category, day, record_key) IN (
-        SELECT named.1, named.2, unhex(named.3) FROM (
+        SELECT named.1, named.2, toFixedString(unhex(named.3), 16) FROM (
             SELECT arrayJoin(arrayZip(
                 {categories:Array(String)}, {days:Array(Date32)}, {keys:Array(String)}
             )) AS named

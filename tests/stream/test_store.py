@@ -30,7 +30,7 @@ from streams.log.topics import (
 from streams.log.writer import Message
 from streams.settings import Settings
 from streams.store.client import Store
-from streams.store.errors import RefusedError, SchemaBehindError, StoreError
+from streams.store.errors import RefusedError, SchemaBehindError, StoreUnavailableError
 from streams.store.figures import StoredFigures
 from streams.upkeep.migrate import migrate, outstanding
 from streams.upkeep.reconcile import reconcile
@@ -400,14 +400,14 @@ def test_a_reader_needs_no_right_to_change_anything(tmp_path: Path) -> None:
     try:
         settings = Settings(clickhouse=server.address)
         reader = settings.model_copy(update={"clickhouse_user": READER})
-        with pytest.raises(StoreError, match="ACCESS_DENIED"):
+        with pytest.raises(StoreUnavailableError, match="ACCESS_DENIED"):
             migrate(reader)
         with pytest.raises(SchemaBehindError, match="xinshao migrate"):
             Store.open(reader)
         migrate(settings)
         with Store.open(reader) as store:
             assert StoredFigures(store).frozen_months() == []
-            with pytest.raises(StoreError, match="ACCESS_DENIED"):
+            with pytest.raises(StoreUnavailableError, match="ACCESS_DENIED"):
                 store.insert("platforms", [b"{}"])
         assert not outstanding(reader)
     finally:

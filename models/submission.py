@@ -7,7 +7,7 @@ in has settled it is a `Submission`.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -86,9 +86,10 @@ class Submission(NamedTuple):
     def received_on(self) -> date:
         """The calendar day of receipt in Asia/Shanghai."""
         # China has kept +08:00 since 1991, and receipts come with it as a rule.
-        if self.received_at.utcoffset() == _CHINA_OFFSET:
-            return self.received_at.date()
-        return self.received_at.astimezone(SHANGHAI).date()
+        received_at = self.received_at
+        if received_at.tzinfo == _CHINA:
+            return received_at.date()
+        return received_at.astimezone(SHANGHAI).date()
 
 
 class Delivery(NamedTuple):
@@ -185,7 +186,7 @@ class Delivery(NamedTuple):
 _YEARS_OF_RECEIPT: Final = range(1970, 2100)
 """What is no time of receipt by any clock; every zone's day and the store can hold these."""
 
-_CHINA_OFFSET: Final = timedelta(hours=8)
+_CHINA: Final = timezone(timedelta(hours=8))
 _SCHEMA_OF: Final[dict[object, Schema]] = {
     name: SCHEMAS[category] for category in Category for name in (category.value, category.zh)
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
@@ -40,18 +41,27 @@ class RecordState(NamedTuple):
         """待补正: there, and not compliant."""
         return not self.compliant and not self.withdrawn
 
-    def plain(self) -> dict[str, Any]:
-        """The state by field, in values that JSON has, and days."""
-        return {
-            **self._asdict(),
-            "position": [*self.position],
-            "digest": self.digest.hex(),
-            "category": self.category.value,
-        }
+    def members(self) -> bytes:
+        """All fields but the first three as members of a JSON object, without its braces.
+
+        `position`, `version` and `digest` are each record's own; the others many records share.
+        """
+        return _shared(self[_OWN:])[0]
+
+    def to_json(self) -> bytes:
+        """The state as it is kept by itself, for `of_json`: its fields in their order."""
+        (epoch, offset), version, digest = self[:_OWN]
+        rest = _shared(self[_OWN:])[1]
+        return b'[[%d,%d],%d,"%b",%b' % (epoch, offset, version, digest.hex().encode(), rest)
+
+    @classmethod
+    def of_json(cls, text: bytes) -> Self:
+        """Read what `to_json` wrote."""
+        return cls.of_plain(orjson.loads(text))
 
     @classmethod
     def of_plain(cls, values: Iterable[Any]) -> Self:
-        """The state of these `plain` values, in the order of the fields; days in ISO form."""
+        """The state of values as JSON has them, in the order of the fields."""
         position, version, digest, unit, category, day, deadline, *flags = values
         provisional, compliant, timely, first_compliant, *counts = flags
         return cls(
@@ -69,14 +79,16 @@ class RecordState(NamedTuple):
             *counts,
         )
 
-    def to_json(self) -> bytes:
-        """The state as it is kept by itself, for `of_json`."""
-        return orjson.dumps([*self.plain().values()])
 
-    @classmethod
-    def of_json(cls, text: bytes) -> Self:
-        """Read what `to_json` wrote."""
-        return cls.of_plain(orjson.loads(text))
+_OWN: Final = 3
+"""How many fields of a state are each record's own; they come first."""
+
+
+@lru_cache(maxsize=1 << 14)
+def _shared(fields: tuple[Any, ...]) -> tuple[bytes, bytes]:
+    """The fields that many records share: as members of a JSON object, and as the end of a list."""
+    named = dict(zip(RecordState._fields[_OWN:], fields, strict=True))
+    return orjson.dumps(named)[1:-1], orjson.dumps([*fields])[1:]
 
 
 _CATEGORIES: Final = {category.value: category for category in Category}

@@ -49,10 +49,12 @@ JSON_BLANK: Final = b" \t\r\n"
 
 def encode_verdict(verdict: Verdict) -> bytes:
     """A verdict message: a `PublicVerdict`, and what else the record's state and the store need."""
-    origin = verdict.origin
-    return orjson.dumps(
+    state, origin = verdict.state, verdict.origin
+    own = orjson.dumps(
         {
-            **verdict.state.plain(),
+            "position": [*state.position],
+            "version": state.version,
+            "digest": state.digest.hex(),
             "record_key": verdict.record_key.hex(),
             "effect": verdict.effect,
             "reasons": [reason.as_json() for reason in verdict.reasons],
@@ -66,6 +68,7 @@ def encode_verdict(verdict: Verdict) -> bytes:
             "printed": verdict.printed,
         }
     )
+    return b"{%b,%b" % (state.members(), own[1:])
 
 
 class Cause(NamedTuple):

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ground import BenchSettings, fill, idempotence, serving, write_licences
+from models.words import IN_TOTAL, Category
 from streams.demo.tansu import free_port
 from streams.log.reader import read_to_end, reading
 from streams.log.topics import SUBMISSIONS, VERDICTS
@@ -50,7 +51,8 @@ AS_OF: Final = "2022-11-20"
 PAGE: Final = {
     "rolling, all units": f"SELECT * FROM rolling(as_of = '{AS_OF}')",
     "rolling, one unit": f"SELECT * FROM rolling(as_of = '{AS_OF}') WHERE unit = '机构7'",
-    "rolling_units": f"SELECT * FROM rolling_units(as_of = '{AS_OF}')",
+    "rolling_units": f"SELECT * FROM rolling_units(as_of = '{AS_OF}', categories = "
+    f"{[each.value for each in Category if each in IN_TOTAL]})",
     "rolling_city": f"SELECT * FROM rolling_city(as_of = '{AS_OF}')",
     "a month by day": "SELECT day, sum(reported), sum(compliant) FROM tallies_daily"
     " WHERE day BETWEEN '2022-11-01' AND '2022-11-30' GROUP BY day ORDER BY day",

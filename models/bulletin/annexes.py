@@ -9,7 +9,7 @@ from models.bulletin.rankings import standings
 from models.rates import RateKind
 from models.registry import Unit
 from models.tally import NOTHING, Tally
-from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category
+from models.words import COLUMNS, DOUBLE_PUBLICITY, IN_TOTAL
 
 _LONG: Final = 1.3
 _NAME: Final = 2.4
@@ -18,39 +18,21 @@ _NAME: Final = 2.4
 _NUMBER_AND_RATES: Final = (Heading("数量"), *(Heading(kind.zh) for kind in RateKind))
 
 
-def _rated(category: Category) -> Heading:
-    return Heading(category.zh, _NUMBER_AND_RATES)
+def _columns(*, in_total: bool) -> Iterator[Heading]:
+    for category, heading in COLUMNS.items():
+        if category.about.in_total is in_total:
+            yield Heading(heading, _NUMBER_AND_RATES if category in DOUBLE_PUBLICITY else ())
 
 
 HEADINGS: Final = (
     Heading("报送机构", width=_NAME),
     Heading(
         "信用信息报送情况(条)",
-        (
-            Heading("总报送量", width=_LONG),
-            *(_rated(category) for category in DOUBLE_PUBLICITY),
-            *(Heading(category.zh) for category in FIVE_KINDS),
-            Heading("其他行政行为信息"),
-            Heading("分级分类评价结果"),
-            Heading("基础信息"),
-        ),
+        (Heading("总报送量", width=_LONG), *_columns(in_total=True)),
     ),
-    Heading("信用承诺信息(条)"),
-    Heading("履约践诺信息(条)"),
-    Heading("联合奖惩案例(个)"),
+    *_columns(in_total=False),
 )
 """Of annexes 1 and 2, as the annex 2 of June 2022 has them (its annex 1 lost some columns)."""
-
-PLAIN: Final = (
-    *FIVE_KINDS,
-    Category.OTHER_ACTION,
-    Category.GRADING,
-    Category.BASIC,
-    Category.COMMITMENT,
-    Category.FULFILMENT,
-    Category.JOINT_CASE,
-)
-"""The categories of the columns without rates, in the columns' order."""
 
 
 def units_table(title: str, figures: Figures, units: Iterable[Unit], *, silent: bool) -> Table:
@@ -73,11 +55,11 @@ def units_table(title: str, figures: Figures, units: Iterable[Unit], *, silent: 
 
 
 def _counts(figures: Figures, unit: str) -> Iterator[Value]:
-    for category in DOUBLE_PUBLICITY:
+    for category in COLUMNS:
         tally = figures.of(unit, category)
-        yield from (tally.reported or None, *(kind.of(tally) for kind in RateKind))
-    for category in PLAIN:
-        yield figures.of(unit, category).reported or None
+        yield tally.reported or None
+        if category in DOUBLE_PUBLICITY:
+            yield from (kind.of(tally) for kind in RateKind)
 
 
 def publicity_table(title: str, activities: Iterable[Activity], example: Activity | None) -> Table:

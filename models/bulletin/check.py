@@ -15,7 +15,7 @@ from models.bulletin.rankings import in_ten_thousands, in_text
 from models.errors import InputError
 from models.rates import RateKind, rate
 from models.tally import NOTHING, Duty, Tally
-from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category, UnitKind
+from models.words import COLUMNS, DOUBLE_PUBLICITY, IN_TOTAL, Category, CategoryGroup, UnitKind
 
 
 class BulletinError(InputError):
@@ -30,30 +30,23 @@ Path = tuple[str, ...]
 
 _TOTAL: Final = ("总报送量",)
 _COLUMNS: Final[dict[Category, Path]] = {
-    **{category: (category.zh, "数量") for category in DOUBLE_PUBLICITY},
-    **{category: (category.zh,) for category in FIVE_KINDS},
-    Category.OTHER_ACTION: ("其他行政行为信息",),
-    Category.GRADING: ("分级分类评价结果",),
-    Category.BASIC: ("基础信息",),
-    Category.COMMITMENT: ("信用承诺信息(条)",),
-    Category.FULFILMENT: ("履约践诺信息(条)",),
-    Category.JOINT_CASE: ("联合奖惩案例(个)",),
+    category: (heading, "数量") if category in DOUBLE_PUBLICITY else (heading,)
+    for category, heading in COLUMNS.items()
 }
 """The column of each category that the annexes have, by its titles below the top row."""
 
 _NOUNS: Final[dict[str, tuple[Path, ...]]] = {
-    "“双公示”信息": tuple(_COLUMNS[category] for category in DOUBLE_PUBLICITY),
-    "行政许可信息": (_COLUMNS[Category.LICENCE],),
-    "行政处罚信息": (_COLUMNS[Category.PENALTY],),
-    "信用承诺信息": (_COLUMNS[Category.COMMITMENT],),
-    "履约践诺信息": (_COLUMNS[Category.FULFILMENT],),
-    "五类行政管理信息": tuple(_COLUMNS[category] for category in FIVE_KINDS),
-    "其他行政行为信息": (_COLUMNS[Category.OTHER_ACTION],),
-    "分级分类结果信息": (_COLUMNS[Category.GRADING],),
-    "基础信息": (_COLUMNS[Category.BASIC],),
-    "联合奖惩案例": (_COLUMNS[Category.JOINT_CASE],),
+    **{category.noun: (path,) for category, path in _COLUMNS.items()},
+    **{
+        group.noun: tuple(_COLUMNS[category] for category in group.categories)
+        for group in CategoryGroup
+    },
 }
 """The columns that the text means by each word for what is counted."""
+
+_DOUBLE: Final = CategoryGroup.DOUBLE_PUBLICITY.noun
+_MEASURES: Final = "".join(dict.fromkeys(category.about.measure for category in COLUMNS))
+"""量词 of what is counted."""
 
 _KINDS: Final = {"区": UnitKind.DISTRICT, "各区": UnitKind.DISTRICT}
 
@@ -113,12 +106,13 @@ class _Annexes:
         }
         return {unit: count for unit, count in sums.items() if count}
 
-    def rates(self, category: str, rate: str, kind: UnitKind) -> dict[str, Decimal]:
+    def rates(self, noun: str, rate: str, kind: UnitKind) -> dict[str, Decimal]:
         """The rates of the units of the kind, named as in the text."""
+        ((column, _),) = _NOUNS[noun]
         return {
             in_text(unit): percent
             for unit, row in self._rows[kind].items()
-            if isinstance(percent := row[category, rate], Decimal)
+            if isinstance(percent := row[column, rate], Decimal)
         }
 
     def tally(self, categories: Iterable[Category]) -> Tally:
@@ -150,7 +144,7 @@ class _Annexes:
                     yield from self._differences(unit, category, row[path], tally.reported or None)
                     if category in DOUBLE_PUBLICITY:
                         for kind in RateKind:
-                            printed = row[category.zh, kind.zh]
+                            printed = row[path[0], kind.zh]
                             yield from self._differences(unit, category, printed, kind.of(tally))
         for unit, category in self._cells:
             if category in _COLUMNS and (unit, category) not in found:
@@ -170,7 +164,7 @@ def _count(value: Value) -> int:
 
 _NOUN: Final = f"(?P<noun>{'|'.join(_NOUNS)})"
 _SUBJECT: Final = (
-    f"(?P<category>{'|'.join(category.zh for category in DOUBLE_PUBLICITY)})信息"
+    f"(?P<noun>{'|'.join(category.noun for category in DOUBLE_PUBLICITY)})"
     f"(?P<rate>{'|'.join(kind.zh for kind in RateKind)})"
 )
 _DIGITS: Final = re.compile(r"\d")
@@ -197,7 +191,7 @@ def _in_section(section: Section, annexes: _Annexes) -> Iterator[str]:
 
 
 def _headline(found: re.Match[str], annexes: _Annexes, _section: Section) -> Iterator[str]:
-    printed = sum(sum(annexes.counts("“双公示”信息", kind).values()) for kind in (*UnitKind,))
+    printed = sum(sum(annexes.counts(_DOUBLE, kind).values()) for kind in (*UnitKind,))
     if found["reported"] != in_ten_thousands(printed):
         yield f"附件合计{printed}条"
     tally = annexes.tally(DOUBLE_PUBLICITY)
@@ -211,7 +205,7 @@ def _headline(found: re.Match[str], annexes: _Annexes, _section: Section) -> Ite
 
 def _all_of_them(found: re.Match[str], annexes: _Annexes, _section: Section) -> Iterator[str]:
     kind = _KINDS.get(found["who"], UnitKind.DEPARTMENT)
-    rates = annexes.rates(found["category"], found["rate"], kind)
+    rates = annexes.rates(found["noun"], found["rate"], kind)
     if not rates:
         yield "附件中没有这项比率"
         return
@@ -227,7 +221,7 @@ _TENTH: Final = Decimal("0.1")
 
 def _list(found: re.Match[str], annexes: _Annexes, _section: Section) -> Iterator[str]:
     kind = UnitKind.DEPARTMENT if found["who"] else UnitKind.DISTRICT
-    rates = annexes.rates(found["category"], found["rate"], kind)
+    rates = annexes.rates(found["noun"], found["rate"], kind)
     listed: list[str] = []
     for item in found["list"].split("、"):
         rated = _RATED.fullmatch(item)
@@ -331,7 +325,7 @@ _PERCENT: Final = r"[\d.]+%"
 _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Reading], ...]] = (
     (
         re.compile(
-            r"报送“双公示”信息总量(?P<reported>[\d.]+万?)条，清洗入库(?P<compliant>[\d.]+万?)条"
+            rf"报送{_DOUBLE}总量(?P<reported>[\d.]+万?)条，清洗入库(?P<compliant>[\d.]+万?)条"
             rf"(，数据合规率(?P<合规率>{_PERCENT}))?(，及时率(?P<及时率>{_PERCENT}))?"
         ),
         _headline,
@@ -351,16 +345,18 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Reading], ...]] = (
     ),
     (
         re.compile(
-            rf"(?P<units>\d+)个(?P<who>区|市直单位)共?报送{_NOUN}(?P<sum>\d+)[条个]"
+            rf"(?P<units>\d+)个(?P<who>区|市直单位)共?报送{_NOUN}(?P<sum>\d+)[{_MEASURES}]"
             r"(，报送数量前(?P<length>\d+)位的是：(?P<leading>[^，。；]+)"
-            rf"|，其中(?P<most>[^，。；]+?)报送(?P<count>\d+)[条个]，占报送总量(?P<share>{_PERCENT})"
-            r"|，其中(?P<leaders>[^，。；]+?)(分别)?报送(?P<each>[\d条个、]+))?"
+            rf"|，其中(?P<most>[^，。；]+?)报送(?P<count>\d+)[{_MEASURES}]"
+            rf"，占报送总量(?P<share>{_PERCENT})"
+            rf"|，其中(?P<leaders>[^，。；]+?)(分别)?报送(?P<each>[\d{_MEASURES}、]+))?"
         ),
         _counted,
     ),
     (
         re.compile(
-            rf"(?P<names>[^，。；：\d]+?)(?P<how>共|分别|)报送{_NOUN}(?P<counts>[\d条个、和]+)"
+            rf"(?P<names>[^，。；：\d]+?)(?P<how>共|分别|)报送{_NOUN}"
+            rf"(?P<counts>[\d{_MEASURES}、和]+)"
         ),
         _named,
     ),

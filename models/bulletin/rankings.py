@@ -15,7 +15,9 @@ from models.bulletin.rules import FULL, Lists, Rankings
 from models.rates import RateKind, rate
 from models.registry import Unit
 from models.tally import NOTHING
-from models.words import DOUBLE_PUBLICITY, Category, UnitKind
+from models.words import DOUBLE_PUBLICITY, Category, CategoryGroup, UnitKind
+
+_DOUBLE: Final = CategoryGroup.DOUBLE_PUBLICITY.noun
 
 TEN_THOUSAND: Final = 10_000
 
@@ -56,7 +58,7 @@ class Group:
         rankings: Rankings,
     ) -> None:
         self._kind = kind
-        self._subject = f"{category.zh}信息{ranked.zh}"
+        self._subject = f"{category.noun}{ranked.zh}"
         self._lists: Lists = rankings.of(kind)
         self._ties = rankings.ties
         (other,) = (kind for kind in RateKind if kind is not ranked)
@@ -154,12 +156,12 @@ def double_publicity(figures: Figures, units: Sequence[Unit], rankings: Rankings
     """Section one."""
     parts = []
     for numeral, category in zip("一二", DOUBLE_PUBLICITY, strict=True):
-        heading = f"（{numeral}）{category.zh}信息报送情况"
+        heading = f"（{numeral}）{category.noun}报送情况"
         lists = tuple(_rankings(figures, units, category, rankings))
-        none = f"{figures.month.number}月份，各区、市直单位均未报送{category.zh}信息。"
+        none = f"{figures.month.number}月份，各区、市直单位均未报送{category.noun}。"
         parts.append(Section(heading, () if lists else (none,), parts=lists))
     return Section(
-        "一、行政许可、行政处罚“双公示”信息报送情况",
+        f"一、{'、'.join(each.zh for each in DOUBLE_PUBLICITY)}{_DOUBLE}报送情况",
         (_headline(figures, units),),
         None,
         tuple(parts),
@@ -172,12 +174,12 @@ def _headline(figures: Figures, units: Iterable[Unit]) -> str:
         total = total.plus(figures.of(unit.id, *DOUBLE_PUBLICITY))
     month = f"{figures.month.number}月份，各区、市各部门"
     if not total.reported:
-        return f"{month}均未报送“双公示”信息。"
+        return f"{month}均未报送{_DOUBLE}。"
     rates = "，".join(
         f"{kind.zh}{shown(percent)}" for kind in RateKind if (percent := kind.of(total)) is not None
     )
     return (
-        f"{month}报送“双公示”信息总量{in_ten_thousands(total.reported)}条，"
+        f"{month}报送{_DOUBLE}总量{in_ten_thousands(total.reported)}条，"
         f"清洗入库{in_ten_thousands(total.compliant)}条，数据{rates}。"
     )
 
@@ -203,7 +205,7 @@ def _rankings(
             if paragraphs:
                 number += 1
                 how = "较好" if good else "较差"
-                heading = f"{number}.{category.zh}信息报送{_QUALITY[ranked]}{how}的单位"
+                heading = f"{number}.{category.noun}报送{_QUALITY[ranked]}{how}的单位"
                 yield Section(heading, paragraphs)
 
 

@@ -9,28 +9,45 @@ from models.bulletin.rankings import ALL_OF, in_text
 from models.bulletin.rules import VolumeForm, VolumeForms, Volumes
 from models.rates import rate
 from models.registry import Unit
-from models.words import FIVE_KINDS, Category, UnitKind
+from models.words import Category, CategoryGroup, UnitKind
 
 
 class Volume(NamedTuple):
     """What a sentence counts. `counted` opens it for districts; `joint` leads to departments'."""
 
-    rule: str
-    categories: tuple[Category, ...]
-    noun: str
-    measure: str
+    counts: Category | CategoryGroup
     counted: str = "{}个区报送"
     joint: str = "；"
 
+    @property
+    def rule(self) -> str:
+        """What the office's rules call it."""
+        return self.counts.name.lower()
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The categories that are counted together."""
+        return self.counts.categories if isinstance(self.counts, CategoryGroup) else (self.counts,)
+
+    @property
+    def noun(self) -> str:
+        """What the text calls it."""
+        return self.counts.noun
+
+    @property
+    def measure(self) -> str:
+        """Its 量词."""
+        return self.categories[0].about.measure
+
 
 VOLUMES: Final = (
-    Volume("commitment", (Category.COMMITMENT,), "信用承诺信息", "条", "{}个区共报送", "\n"),
-    Volume("fulfilment", (Category.FULFILMENT,), "履约践诺信息", "条", "{}个区共报送"),
-    Volume("five_kinds", FIVE_KINDS, "五类行政管理信息", "条", "有{}个区共报送"),
-    Volume("other_action", (Category.OTHER_ACTION,), "其他行政行为信息", "条", joint="，"),
-    Volume("grading", (Category.GRADING,), "分级分类结果信息", "条"),
-    Volume("basic", (Category.BASIC,), "基础信息", "条"),
-    Volume("joint_case", (Category.JOINT_CASE,), "联合奖惩案例", "个"),
+    Volume(Category.COMMITMENT, "{}个区共报送", "\n"),
+    Volume(Category.FULFILMENT, "{}个区共报送"),
+    Volume(CategoryGroup.FIVE_KINDS, "有{}个区共报送"),
+    Volume(Category.OTHER_ACTION, joint="，"),
+    Volume(Category.GRADING),
+    Volume(Category.BASIC),
+    Volume(Category.JOINT_CASE),
 )
 
 
@@ -66,18 +83,18 @@ def volume_sections(figures: Figures, units: Sequence[Unit], rules: Volumes) -> 
         Section(
             "二、信用承诺及履约践诺信息报送情况",
             parts=(
-                Section("（一）信用承诺信息报送情况", told(commitment)),
-                Section("（二）履约践诺信息报送情况", told(fulfilment, "")),
+                Section(f"（一）{commitment.noun}报送情况", told(commitment)),
+                Section(f"（二）{fulfilment.noun}报送情况", told(fulfilment, "")),
             ),
         ),
         Section(
-            "三、行政强制、行政确认、行政裁决、行政奖励、行政监督检查等五类行政管理信息报送情况",
+            f"三、{'、'.join(each.zh for each in five.categories)}等{five.noun}报送情况",
             told(five),
         ),
-        Section("四、行政征收、行政给付、行政补偿等其他行政行为信息报送情况", told(other)),
-        Section("五、分级分类结果信息报送情况", told(grading)),
-        Section("六、基础信息报送情况", told(basic)),
-        Section("七、联合奖惩案例报送情况", told(joint_case)),
+        Section(f"四、行政征收、行政给付、行政补偿等{other.noun}报送情况", told(other)),
+        Section(f"五、{grading.noun}报送情况", told(grading)),
+        Section(f"六、{basic.noun}报送情况", told(basic)),
+        Section(f"七、{joint_case.noun}报送情况", told(joint_case)),
     )
 
 

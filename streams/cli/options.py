@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.words import SHANGHAI, Category
+from models.words import CATEGORY_OF, SHANGHAI, Category
 from streams.cli.terminal import Failure, stdout
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def category_of(name: str | None) -> Category | None:
     """
     if name is None:
         return None
-    for category in Category:
-        if name in (category.value, category.zh):
-            return category
+    if name in CATEGORY_OF:
+        return CATEGORY_OF[name]
     names = "、".join(f"{category.value} {category.zh}" for category in Category)
     raise Failure(f"没有信息类别“{name}”，应为：{names}")
 

@@ -10,7 +10,7 @@ from faust import App, web
 from models.month import Month
 from models.rates import RateKind
 from models.tally import NOTHING, Duty, Tally
-from models.words import DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category
+from models.words import COLUMNS, DOUBLE_PUBLICITY, FIVE_KINDS, IN_TOTAL, Category, CategoryGroup
 from streams.clock import Clock
 from streams.counting.rollup import Rollup
 
@@ -26,14 +26,8 @@ td:first-child,th:first-child{text-align:left}
 .low{color:#b3261e;font-weight:600}
 """
 
-_BESIDE: Final = (
-    Category.OTHER_ACTION,
-    Category.GRADING,
-    Category.BASIC,
-    Category.COMMITMENT,
-    Category.FULFILMENT,
-    Category.JOINT_CASE,
-)
+_SINGLE: Final = tuple(category for category in COLUMNS if category.about.group is None)
+"""The categories that are counted each by itself."""
 
 _LOW: Final = 95
 """Rates below so many percent stand out on the page; alerts have thresholds of their own."""
@@ -58,7 +52,7 @@ def render(tallies: dict[Duty, Tally], clock: Clock) -> str:
     heads = ["报送机构", "总报送量"]
     for category in DOUBLE_PUBLICITY:
         heads += [category.zh, *(kind.zh for kind in RateKind), "待补正"]
-    heads += ["五类", *(category.zh for category in _BESIDE)]
+    heads += [CategoryGroup.FIVE_KINDS, *(category.zh for category in _SINGLE)]
     rows = "".join(_row(unit, by_category) for unit, by_category in ordered)
     return (
         f'<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>信哨</title>'
@@ -77,7 +71,7 @@ def _row(unit: str, by_category: dict[Category, Tally]) -> str:
         rates = (_rate(kind.of(tally)) for kind in RateKind)
         cells += [_number(tally.reported), *rates, _number(tally.pending)]
     cells.append(_number(_sum(by_category, FIVE_KINDS)))
-    cells.extend(_number(_sum(by_category, (category,))) for category in _BESIDE)
+    cells.extend(_number(_sum(by_category, (category,))) for category in _SINGLE)
     return f"<tr>{''.join(f'<td>{cell}' for cell in cells)}</tr>"
 
 

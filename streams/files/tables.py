@@ -15,7 +15,7 @@ from models.records import SCHEMAS, Schema
 from models.records.base import WHITE_SPACE, squeezed
 from models.rules import shown
 from models.submission import Delivery, Unreadable, delivery_of
-from models.words import Category
+from models.words import CATEGORY_OF, Category
 from streams.files.row import LARGEST_COLUMNS, Given, Row, UnusableFile
 
 HEADER_WITHIN: Final = 20
@@ -69,8 +69,6 @@ _CODES: Final[dict[Category, dict[str, str]]] = {
 
 _SAYING: Final = {UNIT: UNIT, "UNIT": UNIT, CATEGORY: CATEGORY, "CATEGORY": CATEGORY}
 """Columns that say whose and what a row is."""
-
-_CATEGORY: Final = {name: category for category in Category for name in (category, category.zh)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +249,7 @@ class _Table:
             cells[column] if column is not None and column < len(cells) else ""
             for column in (header.saying.get(UNIT), header.saying.get(CATEGORY))
         )
-        category = _CATEGORY.get(named) if named else header.category or given.category
+        category = CATEGORY_OF.get(named) if named else header.category or given.category
         record: dict[str, str] = {}
         if category is not None:
             if fault := self._fault_of_width(cells, unit or given.unit, category):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 
 from models.month import Month
 from models.rates import RateKind, rate
-from models.words import IN_TOTAL, Category
+from models.words import CATEGORY_OF, IN_TOTAL, Category
 from streams.errors import InputError
 from streams.published import PublishedCell, published_month
 
@@ -20,8 +20,6 @@ UNLISTED: Final = "五类未列明"
 INFERRED: Final = "inferred"
 UNLISTED_AS: Final = {"硚口区": Category.CONFIRMATION, "市交通运输局": Category.ENFORCEMENT}
 """Where the records go whose column the published table lost (docs/rules.md, section 7)."""
-
-_CATEGORY_OF: Final = {category.zh: category for category in Category}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ def _planned(published: list[PublishedCell]) -> Iterator[PlannedCell]:
             category = UNLISTED_AS[cell.unit]
             inferred = f"公布的表中没有列出类别，推定为{category.zh}：{cell.note}"
         else:
-            category = _CATEGORY_OF[cell.category]
+            category = CATEGORY_OF[cell.category]
             if cell.basis == INFERRED:
                 inferred = cell.note
         compliant = _Fit(cell.count)

@@ -259,7 +259,8 @@ def _ranking() -> table.Panel:
                 "SELECT rank() OVER (ORDER BY reported DESC) AS `名次`, unit AS `机构`,"
                 " reported AS `总报送量`, "
                 + ", ".join(f"{kind}_rate AS `{kind.zh}`" for kind in RateKind)
-                + " FROM rolling_units(as_of = toDate($__toTime, 'Asia/Shanghai'))"
+                + " FROM rolling_units(as_of = toDate($__toTime, 'Asia/Shanghai'),"
+                f" categories = {[each.value for each in Category if each in IN_TOTAL]})"
                 " WHERE period = 'month' AND unit IN (${unit:singlequote})"
                 " ORDER BY reported DESC, unit",
             )

@@ -174,8 +174,10 @@ async def test_rolling_figures_equal_a_recount(settings: Settings, store: Store)
             (period, unit): counts
             for period, unit, *counts in store.rows(
                 "SELECT period, unit, reported, timely"
-                " FROM rolling_units(as_of = {as_of:Date}) WHERE reported > 0",
+                " FROM rolling_units(as_of = {as_of:Date}, categories = {in_total:Array(String)})"
+                " WHERE reported > 0",
                 as_of=as_of,
+                in_total=[*IN_TOTAL],
             )
         }
         assert units == {

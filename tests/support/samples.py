@@ -7,6 +7,7 @@ import orjson
 
 from models.identity import credit_code_check_digit, resident_id_check_digit
 from models.judging import submission_of
+from models.records import SCHEMAS
 from models.registry import Registry
 from models.rules import Reason
 from models.submission import START, Delivery, Position, Submission, read_delivery
@@ -165,6 +166,9 @@ VALID: dict[Category, dict[str, str]] = {
 
 RECEIVED = datetime(2022, 6, 3, 9, tzinfo=SHANGHAI)
 RECEIVED_ON = RECEIVED.date()
+for schema in SCHEMAS.values():
+    # Where a category has no record here, the example of its template is one.
+    VALID.setdefault(schema.category, {**schema.model.example})
 
 
 def delivery(

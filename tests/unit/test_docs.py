@@ -5,6 +5,7 @@ from pathlib import Path
 
 from models.records import SCHEMAS
 from models.rules import REQUIRED, TYPE, ItemRule, RecordRule, Severity
+from models.words import FIVE_KINDS, IN_TOTAL, Category, CategoryGroup
 from streams.meters import METERS
 from streams.settings import Settings
 
@@ -55,3 +56,26 @@ def test_every_test_that_shows_a_guarantee_is_there() -> None:
     tests = "".join(each.read_text("utf-8") for each in (DOCS.parent / "tests").rglob("test_*.py"))
     assert named
     assert {name for name in named if f"def {name}(" not in tests} == set()
+
+
+def test_every_category_is_in_the_integration_guide() -> None:
+    text = (DOCS / "integrate.md").read_text("utf-8")
+    (row,) = re.findall(r"^\| `category` \|.+$", text, re.MULTILINE)
+    assert re.findall(r"`(\w+)` (\w+)", row) == [(each.value, each.zh) for each in Category]
+
+
+def test_every_natural_key_is_in_the_rules() -> None:
+    text = (DOCS / "rules.md").read_text("utf-8")
+    (table,) = re.findall(r"\| 类别 \| 识别字段 \|\n.+\n((?:\|.+\|\n)+)", text)
+    assert re.findall(r"\| (\w+) \| (.+) \|", table) == [
+        (category.zh, "、".join(schema.items[code].name for code in schema.model.natural_key))
+        for category, schema in SCHEMAS.items()
+        if not schema.model.document
+    ]
+
+
+def test_the_total_in_the_rules_is_the_one_that_is_counted() -> None:
+    (formula,) = re.findall("- 总报送量 = (.+)。", (DOCS / "rules.md").read_text("utf-8"))
+    named = {CategoryGroup.FIVE_KINDS.value: FIVE_KINDS}
+    named |= {category.zh: (category,) for category in Category}
+    assert {each for name in formula.split(" + ") for each in named[name]} == IN_TOTAL

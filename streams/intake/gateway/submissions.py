@@ -19,7 +19,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 
 from models.verdict import Preview, PublicModel
-from models.words import Category
+from models.words import CATEGORY_OF, Category
 from streams.files import Given, Limits, Row, UnusableFile, open_file
 from streams.intake.gateway.bodies import (
     JSON,
@@ -128,7 +128,7 @@ _SUBMISSION: Final = {
     "properties": {
         "unit": {"type": "string", "minLength": 1, "description": "报送机构的名称或别名"},
         "category": {
-            "enum": [name for each in Category for name in (each.value, each.zh)],
+            "enum": [*CATEGORY_OF],
             "description": "信息类别",
         },
         "op": {"enum": ["upsert", "withdraw"], "default": "upsert"},

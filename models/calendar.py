@@ -26,7 +26,7 @@ LAST_KNOWN_YEAR: Final = max(notices.holidays).year
 """Last year whose notice `chinesecalendar` holds."""
 
 LAST_YEAR: Final = LAST_KNOWN_YEAR + 10
-"""Last year covered. So many unannounced ones that a deployment outlives its dependencies."""
+"""Last year covered: enough unannounced ones that a deployment outlives its dependencies."""
 
 _SATURDAY: Final = 5
 
@@ -76,7 +76,7 @@ class Overrides:
         Raises:
             CalendarError: The text is malformed, has an unknown key, names a day or a year twice,
                 announces a year that `chinesecalendar` knows or that has no days, or says of a day
-                what is certain without it, which is a slip of the date.
+                what is certain without it, which is a mistyped date.
         """
         try:
             root = parse_yaml(text, source)
@@ -89,7 +89,7 @@ class Calendar:
     """The working days of `FIRST_YEAR` to `LAST_YEAR`, ready for look-ups. Immutable."""
 
     def __init__(self, working: Iterable[bool], announced: Iterable[bool]) -> None:
-        """Take, for each day from 1 January of `FIRST_YEAR` on, what it is."""
+        """Take what each day is, from 1 January of `FIRST_YEAR` on."""
         self._first = date(FIRST_YEAR, 1, 1).toordinal()
         working = list(working)
         # How many days up to and including each day are working days, or not announced yet.
@@ -106,8 +106,8 @@ class Calendar:
     def build(cls, overrides: Overrides | None = None) -> "Calendar":
         """The calendar of all that is known.
 
-        Later years that are not announced are reckoned on weekends and the holidays that law fixes
-        (from `holidays`), without bridge and make-up days, which only the notice tells; years
+        Later years that are not announced are computed on weekends and the holidays that law fixes
+        (from `holidays`), without bridge and make-up days, which only the notice lists; years
         before `FIRST_KNOWN_YEAR` on weekends alone. Deadlines that reach into either are
         provisional.
         """

@@ -1,4 +1,4 @@
-"""告警送达: how alerts travel."""
+"""告警送达: how alerts are sent."""
 
 from typing import Annotated, Self
 
@@ -12,7 +12,7 @@ HourOfDay = Annotated[str, form(r"([01]\d|2[0-3]):[0-5]\d|24:00", '应为钟点�
 
 
 class Channels(Entry):
-    """告警送达: how alerts travel, and the office hours (Asia/Shanghai) in which warnings do.
+    """告警送达: how alerts are sent, and the office hours (Asia/Shanghai) in which warnings are.
 
     Secrets are in files of the folder `secrets` and never here. Without `mail_server` there is no
     e-mail, without `wecom_corp` no WeCom.

@@ -45,7 +45,7 @@ class DocumentNumber(NamedTuple):
 
 
 def parse_document_number(text: str) -> DocumentNumber | None:
-    """Read a document number however it is spelled; None where `text` is none.
+    """Read a document number in any spelling; None where `text` is none.
 
     Width, case, spaces, the kind of brackets, 第, 字 before the year or 第, 年 after it, leading
     zeros and 號 are spelling. So is whether a sub-number stands before or after 号, as `-1` or as
@@ -59,7 +59,7 @@ def parse_document_number(text: str) -> DocumentNumber | None:
     if number := _canonical(text):
         return number
     number = _spelled(text) if len(text) <= LONGEST else None
-    # Usually one reading settles it; odd texts shed something at each.
+    # Usually one reading is enough; odd texts lose something at each.
     for _ in range(_READINGS):
         if number is None:
             break

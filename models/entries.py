@@ -75,10 +75,10 @@ def in_chinese(
     messages: Mapping[str, str] = MESSAGES,
     whole: str = "这一条",
 ) -> str:
-    """What is wrong with an entry, and how to mend it; the value is never quoted.
+    """What is wrong with an entry, and how to fix it; the value is never quoted.
 
     Args:
-        error: As pydantic tells it.
+        error: As pydantic reports it.
         keys: What `{keys}` in a message stands for.
         messages: The message of each of pydantic's types of error.
         whole: What to call the entry itself.

@@ -1,6 +1,6 @@
 """The errors that are foreseen: their base, and the one kind that pure code can meet.
 
-The whole tree stands in `streams.errors`, which has the other two kinds.
+The whole tree is in `streams.errors`, which has the other two kinds.
 """
 
 

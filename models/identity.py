@@ -63,7 +63,7 @@ Taiwan, which follow GB 11643 too.
 """
 
 EARLIEST_BIRTH: Final = date(1880, 1, 1)
-"""No one born before has a resident identity card: the cards began in 1984."""
+"""No one born earlier has a resident identity card: the cards began in 1984."""
 
 
 def is_resident_id(text: str, on: date | None = None) -> bool:
@@ -181,7 +181,7 @@ def _hide_solid(found: re.Match[str]) -> str:
 
 
 def _plain(run: str) -> str:
-    """The digits of `run` as ASCII, and X for what stands for it; separators are left out."""
+    """The digits of `run` as ASCII, and X for what is written for it; separators are left out."""
     return "".join(
         str(int(character)) if character.isdecimal() else "X"
         for character in run
@@ -197,8 +197,8 @@ def mask_name(name: str) -> str:
 def keyed_digest(key: bytes, *parts: str) -> bytes:
     """16 bytes of keyed BLAKE2b (a MAC, RFC 7693) over one or more texts.
 
-    Equal for equal parts in equal order, and nothing is told of them without `key` (at most 64
-    bytes). Different parts never meet in one input: they are joined by 0xFF, which UTF-8 has not.
+    Equal for equal parts in equal order; without `key` (at most 64 bytes) it reveals nothing of
+    them. Different parts never give the same input: they are joined by 0xFF, which UTF-8 never has.
     """
     # surrogatepass, as a lone surrogate is a text too, and one that must not stop a worker.
     message = b"\xff".join([part.encode("utf-8", "surrogatepass") for part in parts])

@@ -1,7 +1,7 @@
 """研判: the pure functions that decide everything.
 
 The live stream, an offline check of a file, a replay, the gateway's preview and the tests' oracle
-all come here. What a submission says by itself is examined for many at once, by columns
+all call them. What a submission says by itself is examined for many at once, by columns
 (`examine`); what it does to its record follows one by one, in order (`conclude`). `judge` is both
 for a single submission.
 """
@@ -92,9 +92,9 @@ class Examined(NamedTuple):
 def examine(
     submissions: Sequence[Submission], registry: Registry, calendar: Calendar
 ) -> list[Examined | Unreadable]:
-    """Examine submissions, each by itself; in place of one whose unit is not known, why.
+    """Examine submissions, each by itself; where the unit is not known, the result says why.
 
-    Pure, and the same for each whichever others stand beside it.
+    Pure, and the same for each, whatever others are in the batch.
     """
     examined: list[Examined | Unreadable | None] = [None] * len(submissions)
     alike: dict[tuple[Schema, date], list[int]] = defaultdict(list)
@@ -162,7 +162,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 
 
 def _subjects(model: type[Record], columns: Columns) -> Iterator[str]:
-    """Of whom each record is; a natural person's name masked."""
+    """Whom each record is about; a natural person's name masked."""
     names = columns[model.subject].values
     if model.subject_kind is None:
         return iter(names)

@@ -59,7 +59,7 @@ class Month(NamedTuple):
         return self.before(1)
 
     def before(self, months: int) -> "Month":
-        """The month so many months earlier; the first month of year 1 at the earliest."""
+        """The month that many months earlier; the first month of year 1 at the earliest."""
         year, number = divmod(max(self.year * 12 + self.number - 1 - months, 12), 12)
         return Month(year, number + 1)
 

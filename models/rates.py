@@ -1,7 +1,7 @@
 """合规率 and 及时率: the one rule of a rate, and how each engine computes it.
 
 Percent, two decimals, half up; where there is no denominator there is no rate, never 0 or 100. All
-three renderings divide whole numbers, so that a half is exactly a half, and come to the same figure
+three renderings divide whole numbers, so that a half is exactly a half, and give the same figure
 for counts up to a hundred billion.
 """
 

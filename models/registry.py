@@ -1,7 +1,7 @@
-"""登记册: who reports, through which platform, within which window, and who is told.
+"""登记册: who reports, through which platform, within which window, and who is notified.
 
 The registry is five hand-written YAML files (`deploy/registry`). `Registry.parse` takes their
-texts and either gives a registry that is sound throughout or tells every mistake at once.
+texts and either gives a registry without faults or reports every mistake at once.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -30,16 +30,16 @@ FILES: Final = (
 """The registry's files; each holds a list of entries, and each must be there."""
 
 DEFAULT_WINDOW: Final = 14
-"""Working days (DESIGN section 4; the bulletin of June 2022, part 9) unless set otherwise."""
+"""Working days (docs/rules.md, part 4; the bulletin of June 2022, part 9) unless set otherwise."""
 
 MOST_DAYS: Final = 250
-"""Longest window: about the working days of a year. The project's own, against slips."""
+"""Longest window: about the working days of a year. The project's own, against typing errors."""
 
 OFFICE: Final = "市信用办"
-"""Stands for a unit in contacts.yaml: told of what is critical, and of what nobody else is told."""
+"""In place of a unit in contacts.yaml: notified of what is critical, and of what nobody else is."""
 
 OPERATORS: Final = "运维"
-"""Stands for a unit in contacts.yaml: told of faults of the monitor itself, if not the office."""
+"""In place of a unit in contacts.yaml: notified of the monitor's faults, if not the office."""
 
 
 class RegistryError(InputError):
@@ -90,7 +90,7 @@ class Via(StrEnum):
 
 
 class Platform(Entry):
-    """平台（系统）. `id` names its topic (`ingress.<id>`); it speaks for its owner unless told."""
+    """平台（系统）. `id` names its topic (`ingress.<id>`); it speaks for its owner by default."""
 
     id: Annotated[
         str, form(r"[a-z0-9]+(-[a-z0-9]+)*", "只能用小写字母、数字和连字符，如 hanyang-jiaoyu")
@@ -112,7 +112,7 @@ class Platform(Entry):
 
 
 class Contact(Entry):
-    """联系人: a post of a unit, `OFFICE` or `OPERATORS`, never a person, that is told of alerts.
+    """联系人: a post of a unit, `OFFICE` or `OPERATORS`, never a person, that alerts are sent to.
 
     `webhook` is an address without its key, as it is written into Alertmanager's configuration;
     it is hidden from repr all the same, since a path may be one.
@@ -152,7 +152,7 @@ class Limits(Entry):
 
 
 class Threshold(Entry):
-    """告警阈值 of a category, or of one unit in it (then it stands instead of the category's).
+    """告警阈值 of a category, or of one unit in it (then it replaces the category's).
 
     No alert while fewer than `min_count` records are counted. `for_` (`for` in the file) is a
     Prometheus duration. A rate without limits is not alerted on.
@@ -177,7 +177,7 @@ class Threshold(Entry):
 class Window(Entry):
     """报送期限 in working days (None: timeliness is not tracked) of what it names.
 
-    The more exact holds: unit and category, then unit, then category, then the one naming neither.
+    The most exact applies: unit and category, then unit, then category, then the one with neither.
     """
 
     unit: UnitId | None = None
@@ -193,7 +193,7 @@ class Registry:
     """登记册, immutable. Its entries name units by id; build it with `parse`.
 
     `identity_key` keys the digests of personal numbers and record keys (b"": offline use).
-    Look-ups cost a dict access: they stand on the way of every record.
+    Look-ups cost a dict access: every record needs some.
     """
 
     units: tuple[Unit, ...]
@@ -209,7 +209,7 @@ class Registry:
     _window_of: dict[tuple[str | None, Category], int | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Lay every answer out."""
+        """Prepare every answer."""
         lay = partial(object.__setattr__, self)
         ids = [unit.id for unit in self.units]
         lay("_unit_of", {name: unit for unit in self.units for name in (unit.id, *unit.aliases)})
@@ -363,7 +363,7 @@ class _Reader:
     def unit_names(self, units: _Sheet[Unit]) -> dict[str, str] | None:
         """Id of the unit by each name that means it; repeated names are refused.
 
-        A faulty entry's id counts too, lest every mention of it be told as a mistake of its own.
+        A faulty entry's id counts too, or every mention of it would be reported as another mistake.
         """
         if units.root is None:
             return None

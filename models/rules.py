@@ -30,7 +30,7 @@ SHOWN_LENGTH: Final = 40
 
 
 class Severity(StrEnum):
-    """ERROR makes a record non-compliant; WARNING is said and changes nothing."""
+    """ERROR makes a record non-compliant; WARNING is reported and changes nothing."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -118,7 +118,7 @@ def each_on(holds: Callable[[str, date], bool]) -> Breaking:
 
 def shown(value: str) -> str:
     """The value as a message may show it: personal numbers masked, long text cut, one line."""
-    # Cut before it is masked, generously: a number that the cut goes through is still known.
+    # Cut before it is masked, generously: a number that the cut goes through is still recognised.
     masked = mask_personal(value[: 2 * SHOWN_LENGTH])
     text = "".join(character if character.isprintable() else "�" for character in masked)
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"
@@ -138,7 +138,7 @@ def parse_day(text: str) -> date | None:
     """The calendar day a text names, or None when it names none that is real (1900 to 2099).
 
     2022-06-03, 2022/6/3, 2022.6.3, 20220603 and 2022年6月3日 are read; a time of day after it
-    is passed over.
+    is ignored.
     """
     return _parse_day(text) if len(text) <= _LONGEST_DAY else None
 
@@ -162,7 +162,7 @@ def _parse_day(text: str) -> date | None:
 
 
 def parse_document(text: str) -> DocumentNumber | None:
-    """`parse_document_number`, remembered: a record's number is asked for by its rule and key."""
+    """`parse_document_number`, cached: a record's number is needed by its rule and by its key."""
     return _parse_document(text) if len(text) <= LONGEST else None
 
 
@@ -448,7 +448,7 @@ def empty_when(
 
 
 def not_before(field: str, earlier: str, earlier_name: str) -> RecordRule:
-    """The day in `field` is not before the day in `earlier`; days that are not real are passed."""
+    """The day in `field` is not before the day in `earlier`; days that are not real are skipped."""
 
     def breaks(ends: str, begins: str, _on: date) -> bool:
         begin, end = parse_day(begins), parse_day(ends)

@@ -19,7 +19,7 @@ from models.words import SHANGHAI, Category, Op
 
 
 class Position(NamedTuple):
-    """Where a submission stands in its log: the log's epoch, then the offset in it."""
+    """Where a submission is in its log: the log's epoch, then the offset in it."""
 
     epoch: int
     offset: int
@@ -30,7 +30,7 @@ REQUEST: Final = "request/"
 
 
 class Origin(NamedTuple):
-    """Where a platform's own message stood, so that it counts once though it may come twice.
+    """Where a platform's own message was, so that it counts once though it may arrive twice.
 
     Admission may put a message into submissions twice when it dies in between: `log` is
     "topic/epoch/partition", and within one partition of submissions its offsets rise. A platform
@@ -95,7 +95,7 @@ class Submission(NamedTuple):
 class Delivery(NamedTuple):
     """What a sender says, read and not yet let in; the first fields are those of a `Submission`.
 
-    `said` is the whole JSON object, of which nobody has believed anything yet.
+    `said` is the whole JSON object; nothing in it has been checked yet.
     """
 
     unit: str
@@ -184,7 +184,7 @@ class Delivery(NamedTuple):
 
 
 _YEARS_OF_RECEIPT: Final = range(1970, 2100)
-"""What is no time of receipt by any clock; every zone's day and the store can hold these."""
+"""The years a time of receipt may be in; every zone's day and the store can hold them."""
 
 _CHINA: Final = timezone(timedelta(hours=8))
 _SCHEMA_OF: Final[dict[object, Schema]] = {
@@ -282,7 +282,7 @@ def _unreadable(
 
 
 def read_submission(raw: bytes, record_key: bytes, position: Position = START) -> Submission:
-    """Read a submission from the log, where the way in has said when it came, and from whom.
+    """Read a submission from the log, where the way in has noted when it came, and from whom.
 
     Raises:
         Unreadable: it is none.

@@ -36,7 +36,7 @@ Pending = dict[date | None, int]
 class Tally(NamedTuple):
     """Counts of records. `reported` is what is there now, without the withdrawn ones.
 
-    `timely` and `late` count compliant records only (DESIGN section 4, rates); a compliant record
+    `timely` and `late` count compliant records only (docs/rules.md, part 5); a compliant record
     in a category without a window is neither.
     """
 
@@ -95,7 +95,7 @@ NOTHING = Tally()
 class Tallies:
     """The fold over record states: a tally for each bucket, pending records for each duty.
 
-    `changed` gathers what was moved, for whoever publishes it.
+    `changed` collects what was moved, for the code that publishes it.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Tallies:
             and new.compliant
             and not (new.withdrawn or new.corrections or new.duplicates)
         ):
-            # The common case, spelled out: it is met thirty thousand times a second.
+            # The common case, written out: it occurs thirty thousand times a second.
             counts[0] += 1
             counts[1] += 1
             if new.timely is not None:

@@ -98,7 +98,7 @@ class Verdict(NamedTuple):
     """The answer to one submission: what it did, what is wrong, and the record's next state.
 
     `document`, `subject` and `decided` let people find the record: the document number as given,
-    of whom it is (a natural person's name masked), the day of the decision where it is one.
+    whom it is about (a natural person's name masked), the day of the decision where it is one.
     `printed` holds what a bulletin prints of a record beyond that, by field.
     """
 
@@ -165,7 +165,7 @@ class BrokenRule(PublicModel):
 class Preview(PublicModel):
     """预先研判: the verdict as though nothing had been reported of the record before.
 
-    What it came to, the receipt says.
+    The receipt says what it really did.
     """
 
     unit: str
@@ -179,6 +179,6 @@ class Preview(PublicModel):
 
 
 class PublicVerdict(Preview):
-    """研判结果: what a submission came to, as everyone is told (docs/integrate.md)."""
+    """研判结果: the result of a submission, in its one public form (docs/integrate.md)."""
 
     effect: Effect

@@ -1,4 +1,4 @@
-"""The words of the field, as code and as Chinese text (DESIGN section 2)."""
+"""The words of the field, as code and as Chinese text (docs/architecture.md, Words)."""
 
 from collections.abc import Mapping
 from enum import StrEnum

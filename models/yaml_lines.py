@@ -1,7 +1,7 @@
 """YAML text whose every mapping and sequence still knows its lines.
 
-The registry files are written by hand; a mistake in one is told with its file and line. Only plain
-data is read: no tags, no anchors, no merge keys, one document.
+The registry files are written by hand; a mistake in one is reported with its file and line. Only
+plain data is read: no tags, no anchors, no merge keys, one document.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ YamlValue: TypeAlias = "YamlMap | YamlList | str | int | float | bool | date | N
 
 
 class YamlFault(InputError):
-    """What is wrong in a YAML text, and where; `str()` tells it in Chinese.
+    """What is wrong in a YAML text, and where; `str()` says it in Chinese.
 
     Attributes:
         source: The name of the text, as the caller gave it (usually a file's path).

@@ -2,8 +2,8 @@
 
 The collection standard for the five kinds (《5类行政管理信息数据归集标准（试行）》, named in the
 bulletin) is not public, so these schemas are the project's own: the shape of the published
-双公示 lists with field codes of their own, to be replaced field by field when the standard is to
-be had.
+双公示 lists with field codes of their own, to be replaced field by field when the standard is
+published.
 """
 
 from typing import Annotated, ClassVar, Final
@@ -48,7 +48,7 @@ _EXAMPLE: Final = {
 
 
 class AdministrativeAction(Record):
-    """What every administrative action tells: subject, document, content, day, agency, source."""
+    """What every administrative action states: subject, document, content, day, agency, source."""
 
     source = OWN
     decided = "JDRQ"

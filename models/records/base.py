@@ -42,7 +42,7 @@ from models.rules import (
 from models.words import Category
 
 SEPARATOR: Final = "\ufffc"
-"""Stands between values: forbidden in any of them (`CONTROL_CHARACTER`)."""
+"""Separates values: forbidden in any of them (`CONTROL_CHARACTER`)."""
 
 WHITE_SPACE: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -104,7 +104,7 @@ def id_number(name: str, limit: int, *rules: ItemRule) -> Item:
 
 
 def remark(name: str = "备注", limit: int = 512) -> Item:
-    """A free remark, where 无 is a fair answer."""
+    """A free remark, where 无 is a valid answer."""
     return Item(name, (no_longer_than(limit), CONTROL_CHARACTER), limit)
 
 
@@ -141,7 +141,7 @@ def amount(name: str, *rules: ItemRule) -> Item:
 class Record(BaseModel):
     """One record of one category: its values by field code, texts, "" where nothing was given.
 
-    Unknown fields are passed over. Class variables say what the fields mean to the monitor.
+    Unknown fields are ignored. Class variables say what the fields mean to the monitor.
     """
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -152,9 +152,9 @@ class Record(BaseModel):
     decided: ClassVar[str]
     """Field of the day from which the window counts."""
     subject: ClassVar[str]
-    """Field of the name of whom the record is about."""
+    """Field of the subject's name: whom the record is about."""
     subject_kind: ClassVar[str | None] = None
-    """Field that tells a natural person from an organisation, if the category has one."""
+    """Field that says whether the subject is a natural person, if the category has one."""
     document: ClassVar[str | None] = None
     """Field of the document number, if the category has one."""
     natural_key: ClassVar[tuple[str, ...]] = ()
@@ -172,7 +172,7 @@ class Record(BaseModel):
 def squeezed(text: str) -> str:
     """The text in one spelling: NFKC (full width is half width) and without white space.
 
-    Of what no item may be as long as, the spelling is not looked at.
+    A text longer than any item may be is left as it is.
     """
     return "".join(normalize("NFKC", text).split()) if len(text) <= _LONGEST_NAME else text
 
@@ -237,7 +237,7 @@ def as_text(value: object) -> str | None:
 
 
 class _Wording:
-    """What a rule says of an item that breaks it, ready but for the value."""
+    """What a rule says of an item that breaks it, complete except for the value."""
 
     def __init__(self, rule: ItemRule | RecordRule, code: str, item: Item) -> None:
         name = f"{item.name}（{code}）"

@@ -1,7 +1,7 @@
 """The judge: submissions become verdicts, and verdicts move the tallies.
 
 For each partition it holds the record state (`state`), the tallies of that state, and which of
-them are still to be published. The order of things is the promise (DESIGN section 5): judge a
+them are still to be published. The promise (docs/guarantees.md) rests on this order: judge a
 batch, write its verdicts and rejects and wait until they are durable, then update the state;
 publish the tallies that moved; the commit comes last.
 """
@@ -43,14 +43,14 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 REQUEST_DAYS: Final = 3
-"""How long a request is known at the least; whoever repeats one does so within a day."""
+"""How long a request is known at least; a sender who repeats one does so within a day."""
 
 _AT_ONCE: Final = 1000
 
 
 @dataclass(slots=True)
 class Judged:
-    """What a batch came to: to be written, and then to be remembered."""
+    """The result of a batch: to be written, and then to be remembered."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     states: dict[bytes, RecordState] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Judged:
 
 @dataclass(slots=True, eq=False)
 class JudgedPartition:
-    """One partition of submissions in this worker's care."""
+    """One partition of submissions that this worker holds."""
 
     number: int
     states: PartitionStates
@@ -145,7 +145,7 @@ class Judge:
         log.info("分区 %d 就绪，读取研判 %d 条", number, restored.read)
 
     def revoked(self, number: int) -> None:
-        """Let a partition go, and forget all that is known of it."""
+        """Give a partition up, and forget all that is known of it."""
         self.partitions.pop(number, None)
 
     async def judge(self, batch: Batch) -> None:

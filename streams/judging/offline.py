@@ -57,8 +57,8 @@ def judge_rows(
 ) -> Iterator[JudgedRow]:
     """Judge rows in their order; each sees what the ones before it did to its record.
 
-    `received_at` is for the rows that do not say when they were received. So many rows are read
-    `at_once`, before the first of them is answered: one, where they come from somebody who waits.
+    `received_at` is for the rows that do not say when they were received. `at_once` rows are read
+    before the first of them is answered: one, where a person sends them and waits for each answer.
     """
     numbered = iter(rows)
     while run := list(islice(numbered, at_once)):
@@ -121,8 +121,8 @@ class _SpillingStates:
     """The latest states in a dict; when it is full, it is written out whole and emptied.
 
     Most keys asked for are new. One bit for all keys on disk that begin alike (keys are hashes)
-    spares nearly every search for a key that is not there: of a million records 1.5 % of them
-    remain, of ten millions 14 %.
+    saves nearly every search for a key that is not there: with a million records 1.5 % of these
+    searches remain, with ten million 14 %.
     """
 
     def __init__(self, folder: Path, held: int) -> None:

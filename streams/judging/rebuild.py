@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore came to."""
+    """The result of a restore."""
 
     checkpoint: Checkpoint
     """The end of verdicts as of the fence: the states are complete up to it."""
@@ -39,11 +39,11 @@ async def restore(
     logs: Logs,
     since: date,
 ) -> Restored:
-    """Bring `states` up to the end of the partition's verdicts.
+    """Bring `states` up to date with the end of the partition's verdicts.
 
     Reads from the states' own checkpoint, or everything where there is none, or one of other logs
-    than these. Whatever a former owner wrote in time stands before the fence; what a paused one
-    writes later is of no higher position than what this owner judges again, and of several
+    than these. Whatever a former owner wrote in time is before the fence; what a paused one
+    writes later has no higher position than what this owner judges again, and of several
     verdicts of a record the one of the highest position wins. Requests that came before `since`
     are not remembered.
     """

@@ -1,4 +1,4 @@
-"""The record state of a worker's partitions: RocksDB, bounded in memory, a checkpoint in itself.
+"""The record state of a worker's partitions: RocksDB, bounded in memory, itself the checkpoint.
 
 The truth is the topic of verdicts; this is a copy of a part of it that a restart need not read
 again. Each write holds the states of a batch and the offset of verdicts up to which they count,
@@ -83,7 +83,7 @@ class StateStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = _open(folder)
-        except Exception as error:  # rocksdict raises plain Exception, told apart by its text
+        except Exception as error:  # rocksdict raises plain Exception, only its text says which
             if "Corruption" not in str(error):
                 raise StateError(
                     f"打不开状态目录 {folder}：可能另一个进程正在使用，或磁盘已满、没有写权限。"
@@ -102,7 +102,7 @@ class StateStore:
 
     @property
     def records(self) -> int:
-        """How many records there is state of, requests of the last days with them: an estimate."""
+        """How many records there is state of, including requests of the last days: an estimate."""
         return self._db.property_int_value("rocksdb.estimate-num-keys") or 0
 
     @property
@@ -111,7 +111,7 @@ class StateStore:
         return self._db.property_int_value("rocksdb.total-sst-files-size") or 0
 
     def close(self) -> None:
-        """Close the store; the next to open it finds all that was put."""
+        """Close the store; when it is opened next, all that was put is there."""
         self._db.close()
 
 
@@ -220,7 +220,7 @@ class PartitionStates:
 class Origins:
     """Which messages of platforms have been applied already, of the runs since the last put.
 
-    Of a platform's topic the highest offset tells it. The records of a request are known one by
+    For a platform's topic the highest offset is enough. The records of a request are known one by
     one: those that were refused when it first came may be accepted when it comes again.
 
     Attributes:
@@ -263,10 +263,10 @@ def _open(folder: Path) -> Rdict:
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(_WRITE_BUFFERS)
     options.set_max_background_jobs(2)
-    # Most keys are new: without it each of them would cost a walk of the skip list.
+    # Most keys are new: without it each of them would cost a search of the skip list.
     options.set_memtable_prefix_bloom_ratio(0.1)
     options.set_memtable_whole_key_filtering(True)
-    # Named once more for the column family: an existing store would come back without them.
+    # Set again for the column family: an existing store would open without them.
     return Rdict(str(folder), options, {"default": options})
 
 

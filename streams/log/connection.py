@@ -1,6 +1,6 @@
 """How every Kafka client of this program connects, and why it could not, in plain words.
 
-What aiokafka raises ends here: `answering` makes errors of this program of it.
+What aiokafka raises goes no further: `answering` turns it into this program's errors.
 """
 
 import ssl
@@ -22,7 +22,7 @@ _ANSWER_MS: Final = 10_000
 
 
 class LogError(OperatorError):
-    """The broker refuses this program, or what it asks for; waiting will not help."""
+    """The broker refuses this program or its request; waiting will not help."""
 
 
 class LogUnavailableError(LaterError):
@@ -80,7 +80,7 @@ async def _why(settings: Settings, error: KafkaError) -> LogError | LogUnavailab
 
 
 async def _reason(settings: Settings) -> LogError | LogUnavailableError:
-    """Ask each broker by itself: the client of several only says that none served."""
+    """Ask each broker by itself: a client of several only says that none of them answered."""
     given = connection(settings)
     for host, port, _family in collect_hosts(given.pop("bootstrap_servers")):
         try:
@@ -96,7 +96,7 @@ async def _reason(settings: Settings) -> LogError | LogUnavailableError:
                 "请检查 XINSHAO_KAFKA_CA，以及证书上的主机名"
             )
         except (ssl.SSLError, ConnectionResetError, KafkaError):
-            return _otherwise_secured(settings)  # it hung up on the first words
+            return _otherwise_secured(settings)  # it closed the connection at once
         except (OSError, TimeoutError):
             continue
         asked.close()

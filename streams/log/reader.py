@@ -1,4 +1,4 @@
-"""Reading a partition from a point to its end, without trusting anyone's word for the end."""
+"""Reading a partition from a point to its end, without trusting what brokers call the end."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
 
 FENCE_KEY: Final = b"fence"
-"""Key of the marks that readers write; everyone else passes them over."""
+"""Key of the marks that readers write; everyone else skips them."""
 
 _AT_ONCE: Final = 2000
 _WAIT_MS: Final = 1000
@@ -22,7 +22,7 @@ Records = Sequence[ConsumerRecord[bytes, bytes]]
 
 @asynccontextmanager
 async def reading(settings: Settings, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that is told what to read; with a group it can be asked what that committed.
+    """A consumer without subscription; with a group it can be asked what that committed.
 
     Raises:
         LogUnavailableError, LogError: the broker cannot be reached, or refuses.
@@ -44,9 +44,9 @@ async def reading(settings: Settings, group: str | None = None) -> AsyncIterator
 async def read_to_end(
     consumer: AIOKafkaConsumer, topic: str, partitions: int
 ) -> AsyncIterator[Records]:
-    """All records of a topic up to the ends that its fetches tell, in runs of one partition.
+    """All records of a topic up to the ends that its fetches report, in runs of one partition.
 
-    `latest` offsets are not to be trusted on every broker; what a fetch tells of the end is.
+    `latest` offsets are not to be trusted on every broker; the end that a fetch reports is.
     """
     unread = {TopicPartition(topic, number) for number in range(partitions)}
     consumer.assign(unread)
@@ -78,8 +78,8 @@ async def ends(consumer: AIOKafkaConsumer, topic: str, begins: Mapping[int, int]
 class Fence:
     """The end of a partition as of the moment when a mark was written there.
 
-    `latest` offsets are not to be trusted on every broker. What was durable before the mark stands
-    before it; `end` is the offset after it.
+    `latest` offsets are not to be trusted on every broker. What was durable before the mark is
+    before it in the log; `end` is the offset after it.
     """
 
     def __init__(self, where: TopicPartition, end: int) -> None:

@@ -23,7 +23,7 @@ What is promised:
   comes after its last one has ended. A worker that lost its membership (a long pause) may still be
   finishing a batch which another worker has begun as well: so effects must be repeatable.
 * A stalled agent stops fetching, not heartbeats: however long it takes, the group sees a live
-  member. Whether it moves is told by `progress`.
+  member. `progress` shows whether it moves.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ from streams.errors import OperatorError
 
 log = logging.getLogger(__name__)
 
-_MAX_POLL_INTERVAL_MS = 2**31 - 1  # a slow agent is no dead worker: only heartbeats count
+_MAX_POLL_INTERVAL_MS = 2**31 - 1  # a slow agent is not a dead worker: only heartbeats count
 _FETCH_WAIT_MS = 1000
 _TICK = 1.0
 
@@ -86,7 +86,7 @@ class BatchChannel(Channel[Batch]):
     """The hand-off: one queue of one place, shared by all readers.
 
     Faust clears an ordinary channel's queue after each rebalance of its own consumer, and a batch
-    waiting in it would be gone for ever.
+    waiting in it would be lost.
     """
 
     def __init__(
@@ -148,12 +148,12 @@ class _InFlight:
     missed: bool = False
     """The agent took it and had not begun when last looked at."""
     late: bool = False
-    """Its partition was let go without waiting any longer."""
+    """Its partition was given up without waiting any longer."""
 
 
 @dataclass(slots=True, eq=False)
 class _Partition:
-    """A partition that this worker holds, or has not quite let go."""
+    """A partition that this worker holds, or has not fully given up."""
 
     number: int
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -201,7 +201,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
             batch_records: the most records in a batch; small enough for the agent not to hold the
                 event loop for more than about 50 ms.
             in_flight: the most batches in flight at a time, of as many partitions.
-            commit_every: seconds until a done batch is committed at the latest; 0: at once.
+            commit_every: seconds until a done batch is committed, at most; 0: at once.
             session_timeout: seconds after which the group gives up a silent member. A third of it
                 is what a rebalance waits for the batches in flight.
             partition_fetch_bytes: the most bytes buffered for a partition (a single larger record
@@ -273,7 +273,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
     # -- what is known, for metrics
 
     def progress(self) -> list[Progress]:
-        """Tell how far each held partition is."""
+        """Report how far each held partition is."""
         now = time.monotonic()
         return [
             Progress(
@@ -374,7 +374,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
             raise
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Serve what is assigned, in tasks of their own, and let go of the rest."""
+        """Serve what is assigned, each in a task of its own, and give up the rest."""
         if self.should_stop:
             return
         numbers = {where.partition for where in assigned}
@@ -445,7 +445,7 @@ class RecordSource(Service, ConsumerRebalanceListener):
         committed = None
         if self._start == "committed":
             committed = await self._consumer.committed(where)
-        # Nobody else has moved it: whatever they did without committing comes out the same here.
+        # Nobody else has moved it: whatever they did without committing has the same result here.
         kept = self._start == "committed" and held.restored and committed == held.done
         held.position = held.done = held.committed = committed
         if kept:
@@ -510,12 +510,12 @@ class RecordSource(Service, ConsumerRebalanceListener):
         return unmoved
 
     async def _commit(self, partitions: Sequence[_Partition]) -> None:
-        """Commit what is done; lost membership is no error, aiokafka joins again by itself.
+        """Commit what is done; lost membership is not an error, aiokafka joins again by itself.
 
         Without a broker this tries again until there is one.
 
         Raises:
-            KafkaError: the broker refuses for good, such as for want of a permission.
+            KafkaError: the broker refuses for good, for example because a permission is missing.
         """
         done = {held: held.done for held in partitions}
         if not done:

@@ -1,4 +1,4 @@
-"""Topics: what there is, with which settings, made on start when missing.
+"""Topics: which there are, with which settings, created on start when missing.
 
 A topic that exists with settings which would break the promise (docs/guarantees.md) is refused.
 """
@@ -32,14 +32,14 @@ LARGEST: Final = 1 << 20
 """Bytes of the largest message that a platform may send: Kafka's usual limit."""
 _LARGEST_WRITTEN: Final = 6 * LARGEST
 """What follows from the largest must fit, or one message could stop a worker for ever: admission
-writes numbers out (1e15, four times as long), a reject tells its headers in hex."""
+writes numbers out (1e15, four times as long), a reject holds the message's headers in hex."""
 
 _TOPIC_EXISTS: Final = 36
 
 _BIRTH: Final = "delete.retention.ms"
 """The setting that carries a log's epoch: the second in which the topic was made, written into it
-in the same step. Offsets compare only within one log, so a topic made anew must be told from the
-one before it. As a setting it lets tombstones live for some 21 days, which harms nobody."""
+in the same step. Offsets compare only within one log, so a topic made again must be recognised as
+another one. As a setting it lets tombstones live for some 21 days, which does no harm."""
 
 
 class TopicError(OperatorError):
@@ -53,7 +53,7 @@ class Topic:
     name: str
     partitions: int
     promised: Mapping[str, str]
-    """Settings that must be just so."""
+    """Settings that must have exactly these values."""
     chosen: Mapping[str, str] = field(default_factory=dict)
     """Settings for a new topic, which an operator may change later."""
 
@@ -113,7 +113,7 @@ def partition_of(record_key: bytes, partitions: int) -> int:
 
 
 def tally_partition(name: str) -> int:
-    """The partition of a unit's or platform's tallies: all of it meet, whoever counted them."""
+    """The partition of a unit's or platform's tallies: one for all, whichever worker counted."""
     return crc32(name.encode()) % TALLY_PARTITIONS
 
 
@@ -154,7 +154,7 @@ async def ensure_topics(settings: Settings, topics: tuple[Topic, ...]) -> set[st
 async def require_groups(settings: Settings, groups: Iterable[str]) -> None:
     """Ask for each consumer group whether this user may join it.
 
-    A consumer that may not would wait for ever without a word, and Faust with it.
+    A consumer that may not would wait for ever without any message, and Faust with it.
 
     Raises:
         LogError: it may not join one of them.
@@ -183,7 +183,7 @@ async def topic_faults(settings: Settings, topics: tuple[Topic, ...]) -> list[st
 
 
 async def log_epoch(settings: Settings, topic: str) -> int:
-    """The epoch of a topic's log: it rises with every log that is made anew.
+    """The epoch of a topic's log: it rises each time the topic is made again.
 
     Raises:
         TopicError: the topic was not made by this program and has no epoch.
@@ -198,7 +198,7 @@ async def log_epoch(settings: Settings, topic: str) -> int:
 
 def _epoch(configs: Mapping[str, str]) -> int | None:
     found = configs.get(_BIRTH)
-    # Kafka tells its default, a day, where nobody set it.
+    # Kafka reports its default, a day, where nobody set it.
     return None if found in (None, str(DAY)) else int(found)
 
 

@@ -1,7 +1,7 @@
 """The wire forms of what the monitor writes: verdicts, tallies, rejects.
 
 Verdicts and tallies are JSON objects, so that any tool can read the topics; a reject's value is
-the rejected message itself, and what is known of it stands in the headers.
+the rejected message itself, and what is known of it is in the headers.
 """
 
 from collections.abc import Iterable
@@ -27,10 +27,10 @@ def is_record_key(key: bytes | None) -> TypeGuard[bytes]:
 
 
 def encode_submission(raw: bytes, submission: Submission) -> bytes:
-    """What a platform sent, as it was sent, with what the way in has settled put behind it.
+    """What a platform sent, as it was sent, followed by what the way in has settled.
 
     Of two values of one name in a JSON object the last one counts, so nothing that the sender says
-    of these can stand against it; what else is wrong with it is for the judge to say.
+    of these can override it; what else is wrong with it is for the judge to say.
     """
     settled = orjson.dumps(
         {
@@ -44,7 +44,7 @@ def encode_submission(raw: bytes, submission: Submission) -> bytes:
 
 
 JSON_BLANK: Final = b" \t\r\n"
-"""What may stand around a JSON value."""
+"""White space: what may be around a JSON value."""
 
 
 def encode_verdict(verdict: Verdict) -> bytes:
@@ -72,7 +72,7 @@ def encode_verdict(verdict: Verdict) -> bytes:
 
 
 class Cause(NamedTuple):
-    """Of a verdict message: the record's state, and where and when its cause came from."""
+    """Of a verdict message: the record's state, and where its cause came from and when."""
 
     state: RecordState
     origin: Origin | None

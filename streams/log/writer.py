@@ -33,7 +33,7 @@ class Message(NamedTuple):
 class LogWriter:
     """A producer whose writes return when they are durable, however long the broker is away.
 
-    A write that was cut off may be in the log twice; what is written must bear that.
+    A write that was cut off may be in the log twice; readers must be able to handle that.
     """
 
     def __init__(self, settings: Settings, request_timeout: float = 30.0) -> None:
@@ -89,10 +89,10 @@ class LogWriter:
     async def write(self, topic: str, partition: int, messages: Sequence[Message]) -> int:
         """Append messages to a partition, in order; the offset after the last one.
 
-        The messages of one call may stand behind a part of themselves when a try was cut off.
+        When a try was cut off, a part of one call's messages may be in the log before all of them.
 
         Raises:
-            LogError: the broker refuses them for a reason that waiting will not mend.
+            LogError: the broker refuses them for a reason that waiting will not fix.
         """
         first, after = 0, -1
         while first < len(messages):
@@ -117,7 +117,7 @@ class LogWriter:
     async def _patiently(
         self, topic: str, partition: int, messages: Sequence[Message], first: int
     ) -> tuple[RecordMetadata, int]:
-        """Append as many messages as one batch holds; where they stand, and how many they are."""
+        """Append as many messages as one batch holds; their offset, and how many they are."""
         wait = _FIRST_WAIT
         while True:
             batch, count = self._fill(messages, first)

@@ -2,7 +2,7 @@
 
 A way in reads what came, and says who speaks (`Speaker`) and when and where it was received
 (`Receipt`). What it gets back is the message that belongs in submissions, and its partition; or why
-there is none. What a sender says of these things itself is put aside.
+there is none. What a sender itself says of these things is ignored.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Speaker(NamedTuple):
 
 
 def platform_speaker(platform: Platform) -> Speaker:
-    """A platform that is known by where it writes."""
+    """A platform that is known by the topic it writes to."""
     return Speaker(platform.id, f"平台“{platform.name}”", platform.may_speak_for)
 
 

@@ -37,7 +37,7 @@ class Audit:
         outcome: str = "",
         **counts: int,
     ) -> None:
-        """Add one line, whole or not at all.
+        """Add one line, completely or not at all.
 
         Args:
             event: What happened: issued, revoked, used, refused.
@@ -63,7 +63,7 @@ class Audit:
         }
         line = {name: value for name, value in given.items() if value} | counts
         path = self._path.with_stem(f"{self._path.stem}-{at.date()}")
-        # Opened each time: a file that was moved away or deleted is simply begun again.
+        # Opened each time: a file that was moved away or deleted is simply started again.
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,7 +1,7 @@
 """Ingress: what a platform writes to its own topic is let in, or rejected with the reason.
 
-Who speaks is said by the topic, when it was received by the broker (LogAppendTime). A message that
-is let in twice, because the worker died before the commit, is known as the same by its origin
+The topic says who speaks, the broker (LogAppendTime) when it was received. A message that is let
+in twice, because the worker died before the commit, is recognised as the same by its origin
 (`models.submission.Origin`).
 """
 

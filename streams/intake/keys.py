@@ -1,9 +1,9 @@
 """Keys: what a platform shows at the gateway to prove who it is.
 
-A key reads `xs_<id>_<secret>`: the id is public (it stands in the audit), the secret has 256 bits.
+A key reads `xs_<id>_<secret>`: the id is public (it is in the audit), the secret has 256 bits.
 All keys are in one file, which holds of each secret only a salted scrypt hash. A key speaks for
 what its platform may speak for in the registry, or for less where it was issued so; a platform that
-is struck from the registry has no keys.
+is removed from the registry has no keys.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from streams.errors import InputError, XinshaoError
 log = logging.getLogger(__name__)
 
 FORM: Final = re.compile(r"xs_([0-9a-f]{12})_([0-9a-f]{64})", re.ASCII)
-"""A key's text; made so that secret scanners can know it."""
+"""A key's text; its form lets secret scanners recognise it."""
 
 LOOK_EVERY: Final = 1.0
-"""Seconds between two looks at the file: a change holds that much later at the most."""
+"""Seconds between two looks at the file: a change takes effect at most that much later."""
 
 MOST_WAITING: Final = 64
 """Requests that wait for a hash at a time; guessers must not fill the memory."""
@@ -105,7 +105,7 @@ class StoredKey(BaseModel):
 
 
 class KeyFile(BaseModel):
-    """All keys there are, and ever were. A file that is not there holds none."""
+    """All keys there are and ever were. A missing file holds none."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -159,7 +159,7 @@ def issue(
     categories: frozenset[Category] | None = None,
     expires_at: datetime | None = None,
 ) -> str:
-    """Make a key beside those that the platform has. Its text is known only to who calls this.
+    """Make a key beside those that the platform has. Only the caller ever gets its text.
 
     Args:
         path: The key file.
@@ -200,7 +200,7 @@ def issue(
 
 
 def revoke(path: Path, key_id: str, at: datetime) -> StoredKey:
-    """Let a key open no more from that time on; an earlier revocation stands.
+    """Make a key invalid from that time on; an earlier revocation stays.
 
     Raises:
         KeysError: there is no such key, or the file cannot be used.
@@ -215,10 +215,10 @@ def revoke(path: Path, key_id: str, at: datetime) -> StoredKey:
 
 
 class KeyRing:
-    """The keys of a file, as a gateway asks for them; a change of the file holds without restart.
+    """The keys of a file, as a gateway asks for them; a change of the file needs no restart.
 
-    The slow hash is paid once for each key, then a keyed fast one knows it again; whether it has
-    expired or was revoked is looked at each time.
+    The slow hash is computed once for each key, then a keyed fast one recognises it; whether it has
+    expired or was revoked is checked each time.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class KeyRing:
         self._looked = monotonic()
 
     def verify(self, presented: str | None, now: datetime) -> Key:
-        """Know a key by its text. Takes some 50 ms of the processor for one not seen before.
+        """Recognise a key by its text. Takes some 50 ms of processor time for one not seen before.
 
         Raises:
             KeyRefused: it does not open.
@@ -250,7 +250,7 @@ class KeyRing:
         return self._opened(presented, now) or self._compared(presented or "", now)
 
     async def verified(self, presented: str | None, now: datetime) -> Key:
-        """Know a key by its text without holding the event loop; one slow hash at a time.
+        """Recognise a key by its text without blocking the event loop; one slow hash at a time.
 
         Raises:
             KeyRefused: it does not open.
@@ -334,7 +334,7 @@ class KeyRing:
 
 
 def _hash(secret: str, salt: bytes) -> bytes:
-    """The slow hash (RFC 7914). Its cost is for ever: every hash in every file is made with it."""
+    """The slow hash (RFC 7914). Its cost never changes: every hash in every file is made so."""
     return scrypt(secret.encode(), salt=salt, n=1 << 14, r=8, p=1, maxmem=1 << 26, dklen=32)
 
 

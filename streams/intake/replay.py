@@ -1,6 +1,6 @@
 """Replay by the office: submissions that carry their own time of receipt go straight to the log.
 
-Platforms never come this way: their time of receipt is the gateway's or the broker's.
+Platforms never use this: their time of receipt is the gateway's or the broker's.
 """
 
 from collections import Counter

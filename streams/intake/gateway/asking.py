@@ -17,7 +17,7 @@ AT_ONCE: Final = 4
 """Questions answered at a time; each thread has a connection of its own."""
 
 MOST_WAITING: Final = 100
-"""Questions that wait for a thread; who comes then is sent away, to come back later."""
+"""Questions that may wait for a thread; further ones are refused, to be asked again later."""
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Desk:
         answering = asyncio.get_running_loop().run_in_executor(
             self._threads, self._answer, question
         )
-        # Who asked may go away; the thread is busy until it has answered.
+        # The caller may go away; the thread is busy until it has answered.
         answering.add_done_callback(self._answered)
         return await asyncio.shield(answering)
 
@@ -60,7 +60,7 @@ class Desk:
     def _answered(self, answering: "asyncio.Future[T]") -> None:
         self._asked -= 1
         if not answering.cancelled():
-            answering.exception()  # looked at, should nobody be left who asked
+            answering.exception()  # retrieved, in case the caller is gone
 
     def _answer(self, question: Callable[[Standing], T]) -> T:
         standing: Standing | None = getattr(self._own, "standing", None)

@@ -1,4 +1,4 @@
-"""Bodies of strangers: taken in within bounds of size and time, unpacked, cut into records."""
+"""Request bodies: read within bounds of size and time, unpacked, cut into records."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{},]', re.DOTALL)
-"""A text, or what gives JSON its structure; an unfinished text is none."""
+"""A text, or what gives JSON its structure; an unfinished text does not match."""
 
 
 def content_type(request: Request, *known: str) -> str:
@@ -88,7 +88,7 @@ def records_of(body: bytes, kind: str, most: int) -> list[bytes]:
     """The records of a batch, as they were sent.
 
     Raises:
-        Problem: they cannot be told apart, there are none, or too many.
+        Problem: they cannot be separated, there are none, or too many.
     """
     found = []
     for record in _lines(body) if kind == NDJSON else _items(body):
@@ -103,7 +103,7 @@ def records_of(body: bytes, kind: str, most: int) -> list[bytes]:
 
 
 def too_many(most: int) -> Problem:
-    """What is told of a request with too many records."""
+    """The refusal of a request with too many records."""
     return Problem(
         "too-many",
         413,
@@ -139,7 +139,7 @@ async def _unpacked(request: Request, most: int) -> AsyncIterator[bytes]:
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
-    """NDJSON: one record a line; blank lines are passed over."""
+    """NDJSON: one record a line; blank lines are skipped."""
     for line in body.removeprefix(_BOM).split(b"\n"):
         if record := line.strip(_BLANK):
             yield record

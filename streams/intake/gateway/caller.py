@@ -29,7 +29,7 @@ async def caller(
     gateway: Gateway,
     presented: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> Key:
-    """The key of whoever calls.
+    """The caller's key.
 
     Raises:
         Problem: it does not open.
@@ -49,7 +49,7 @@ async def caller(
                 "Too many keys are being looked at. Retry later.",
                 retry_after=1,
             ) from None
-        # Which of all reasons it was is for the audit alone.
+        # Which of the reasons it was is for the audit only.
         raise Problem(
             "key",
             401,

@@ -1,7 +1,7 @@
 """Idempotency-Keys: the requests that this gateway has done or is doing; bounded.
 
-Nothing rests on it but convenience. That a request which is repeated counts once, also at another
-gateway, is the judge's work (`models.submission.Origin`).
+It is only a convenience. The judge makes sure that a repeated request counts once, also at another
+gateway (`models.submission.Origin`).
 """
 
 from collections import OrderedDict
@@ -24,8 +24,8 @@ MOST_REQUESTS: Final = 100_000
 class Visit:
     """A request under an Idempotency-Key.
 
-    `received_at` is when it was received, None while it is at work. Its answer follows from that,
-    from what was sent and from what the key may, so only a digest is kept.
+    `received_at` is when it was received, None while it is being done. Its answer follows from
+    that, from what was sent and from what the key may, so only a digest is kept.
     """
 
     digest: bytes
@@ -47,7 +47,7 @@ class Requests:
         It is forgotten where it does not get one.
 
         Raises:
-            Problem: it is at work, or was another one.
+            Problem: it is being done, or was another one.
         """
         self._forget(now)
         who = platform, key

@@ -1,4 +1,4 @@
-"""What is seen of every request: counted, audited where a key was shown, and never a traceback."""
+"""What happens to every request: counted, audited where a key was shown, no traceback shown."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ class Watch:
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, and tell of it."""
+        """Serve a request; count and audit it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         begun, status = time.monotonic(), 0
@@ -38,7 +38,7 @@ class Watch:
 
         try:
             await self._app(scope, receive, seen)
-        except Exception as error:  # noqa: BLE001 - told without its words, which may be personal
+        except Exception as error:  # noqa: BLE001 - logged without its text, which may be personal
             log.error("意外故障 %s：%s", type(error).__name__, places(error))  # noqa: TRY400
             if status:
                 raise RuntimeError("the answer broke off") from None

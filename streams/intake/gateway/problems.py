@@ -124,7 +124,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def problems(*statuses: int) -> Responses:
-    """What OpenAPI tells of the refusals of a route; 500 is always among them."""
+    """What OpenAPI says of the refusals of a route; 500 is always among them."""
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {
         status: {
@@ -142,7 +142,7 @@ _RETRY_AFTER: Final = {
 
 
 def add_problems(app: FastAPI) -> None:
-    """Let every refusal end as a problem."""
+    """Turn every refusal into a problem."""
 
     async def told(_request: Request, problem: Exception) -> JSONResponse:
         assert isinstance(problem, Problem)  # noqa: S101 - by its registration
@@ -171,7 +171,7 @@ def add_problems(app: FastAPI) -> None:
 
 
 def internal() -> Problem:
-    """What is told of a fault of the gateway's own."""
+    """What a caller is shown of a fault of the gateway's own."""
     return Problem(
         "internal",
         500,

@@ -40,7 +40,7 @@ MOST_AT_ONCE: Final = 500
 """Pending records of one page."""
 
 RETRY_AFTER: Final = 10
-"""Seconds after which a store that did not answer is worth another question."""
+"""Seconds after which to ask a store again that did not answer."""
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ async def pending(
         str | None, Query(max_length=64, description="上一页的 next；省略为第一页")
     ] = None,
 ) -> PendingPage:
-    """A page of a unit's records that are to be mended, with every reason."""
+    """A page of a unit's records that are to be corrected, with every reason."""
     name, today = _unit(unit, key, gateway), gateway.clock.today()
     try:
         after = Cursor.parse(cursor) if cursor is not None else None

@@ -13,7 +13,7 @@ class _Bucket:
 class RateLimiter:
     """A token bucket for each key: `rate` records a second, `burst` of them at once.
 
-    A delivery larger than `burst` passes when the bucket is full, and is paid off afterwards.
+    A delivery larger than `burst` passes when the bucket is full; the next ones wait for the debt.
     """
 
     rate: float

@@ -2,7 +2,7 @@
 
 A request with an Idempotency-Key that is sent again, to any gateway, makes submissions with the
 same ids and origins, which the judge knows as the same (`models.submission.Origin`). The body is a
-part of what the origin is made of: what was not sent before is never taken for a repeat.
+part of what the origin is made of: what was not sent before is never treated as a repeat.
 """
 
 import secrets

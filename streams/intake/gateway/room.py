@@ -23,7 +23,7 @@ class Room:
             self.held -= guest.held
 
     def take(self, count: int) -> None:
-        """Hold so many bytes more.
+        """Hold that many more bytes.
 
         Raises:
             Problem: there is no room for them now.
@@ -48,6 +48,6 @@ class Guest:
         self.held = 0
 
     def hold(self, count: int) -> None:
-        """Hold so many bytes more. See `Room.take`."""
+        """Hold that many more bytes. See `Room.take`."""
         self._room.take(count)
         self.held += count

@@ -1,7 +1,7 @@
 """The field lists as JSON Schema (draft 2020-12), made of the models that judge.
 
 A schema says what holds of one field alone. Whatever breaks it breaks a rule; what keeps it may
-still break one that JSON Schema cannot say, such as a check digit: the descriptions tell of those.
+still break one that JSON Schema cannot express, such as a check digit: the descriptions name those.
 """
 
 from functools import cache

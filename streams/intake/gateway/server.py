@@ -104,10 +104,10 @@ class Gateway:
         self._failed = failed
 
     async def during(self, stop: asyncio.Event) -> None:
-        """Serve until told to stop.
+        """Serve until asked to stop.
 
         Raises:
-            GatewayError: the broker refuses what waiting will not mend.
+            GatewayError: the broker refuses for a reason that waiting will not fix.
         """
         told = [asyncio.ensure_future(each.wait()) for each in (stop, self._failed)]
         await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
@@ -189,7 +189,7 @@ async def _opened(settings: Settings, clock: Clock | None) -> AsyncIterator[Serv
 
 
 async def _require_topic(settings: Settings, writer: LogWriter) -> None:
-    """A record's key decides its partition: with another number of them versions would not meet."""
+    """A key decides its partition: with another number of them its versions would not meet."""
     topic = settings.topic(SUBMISSIONS)
     found = await writer.partitions(topic)
     if not found:
@@ -244,7 +244,7 @@ _NO_HTTP: Final = Problem(
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that hangs up on those who never finish a request's head.
+    """HTTP/1.1 that disconnects clients that never finish a request's head.
 
     uvicorn has a limit only for connections that are idle between two requests.
     """
@@ -257,7 +257,7 @@ class _Protocol(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Another piece; the time for a head does not begin anew with it."""
+        """Another piece; it does not restart the time for a head."""
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             self._await_head()
@@ -265,7 +265,7 @@ class _Protocol(H11Protocol):
             self._head_came()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is awaited any more."""
+        """Nothing more is awaited."""
         self._head_came()
         super().connection_lost(exc)
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 FILES_AT_ONCE: Final = 2
 
 RETRY_AFTER: Final = 5
-"""Seconds after which a broker that did not answer is worth another request."""
+"""Seconds after which to try a broker again that did not answer."""
 
 
 def _now() -> datetime:
@@ -61,7 +61,7 @@ class Services:
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FILES_AT_ONCE))
     """For the files that are read at a time; each takes a thread."""
     failed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the broker refuses what waiting will not mend: the gateway should end."""
+    """Set when the broker refuses and waiting will not help: the gateway should end."""
 
     def __post_init__(self) -> None:
         """Set the limits."""
@@ -78,7 +78,7 @@ class Services:
         """Let the records of a key pass.
 
         Raises:
-            Problem: it has delivered too many of late.
+            Problem: it has delivered too many recently.
         """
         wait = self.limiter.take(key.id, max(1, records), time.monotonic())
         if wait:
@@ -95,7 +95,7 @@ class Services:
         """Append to submissions; durable when it returns.
 
         Raises:
-            Problem: the broker did not acknowledge them in time; they may be in the log yet.
+            Problem: the broker did not acknowledge them in time; they may still be in the log.
         """
         topic = self.settings.topic(SUBMISSIONS)
         try:

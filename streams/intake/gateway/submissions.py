@@ -44,7 +44,7 @@ _LIMITS: Final = Limits(unpacked=96 << 20, held=32 << 20)
 """Of an uploaded workbook: some ten thousand rows with every field filled in take 32 MiB."""
 
 _AT_ONCE: Final = 200
-"""Records that are judged before others have their turn."""
+"""Records that are judged before other requests get their turn."""
 
 router = APIRouter(prefix="/v1")
 
@@ -158,7 +158,7 @@ def _answer(model: type[PublicModel], *statuses: int) -> Responses:
 async def submission(
     request: Request, key: Caller, gateway: Gateway, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Accepted when the broker has it; the verdict tells at once what is to be mended."""
+    """Accepted when the broker has it; the verdict says at once what is to be corrected."""
     content_type(request, JSON)
 
     async def receive(body: bytes, reception: Reception) -> Answered:
@@ -188,7 +188,7 @@ async def submission(
 async def batch(
     request: Request, key: Caller, gateway: Gateway, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Records are accepted one by one: a refused one holds up no other."""
+    """Records are accepted one by one: a refused one delays no other."""
     kind = content_type(request, NDJSON, JSON)
 
     async def receive(body: bytes, reception: Reception) -> Answered:
@@ -261,7 +261,7 @@ async def file(
 
 
 class Answered(NamedTuple):
-    """What is told of a request once its submissions are durable."""
+    """The answer to a request once its submissions are durable."""
 
     told: dict[str, Any]
     accepted: int
@@ -276,7 +276,7 @@ async def _deliver(
     idempotency_key: str | None,
     receive: Callable[[bytes, Reception], Awaitable[Answered]],
 ) -> Response:
-    """Take a request in: whole, once, and durable before it is answered for."""
+    """Accept a request: whole, once, and durable before it is answered."""
     with gateway.room.guest() as guest, ExitStack() as stack:
         body = await read_body(request, gateway, guest)
         now = gateway.now()
@@ -347,4 +347,4 @@ def _answered(
 
 
 _SUFFIX: Final = {XLSX: ".xlsx", CSV: ".csv", BINARY: ""}
-"""By which a file's kind is told where its content leaves it open."""
+"""Decides a file's kind where its content does not."""

@@ -19,7 +19,7 @@ from streams.judging.state import StateStore
 from streams.log.source import RecordSource
 
 WINDOWS: Final = ("month", "7d", "30d")
-"""month: the month to date; 7d and 30d: so many days up to today. By day of first receipt."""
+"""month: the month to date; 7d and 30d: that many days up to today. By day of first receipt."""
 
 
 class UnitCollector(Collector):

@@ -1,9 +1,9 @@
 """Grafana's dashboards, written in Python and rendered by `xinshao dashboards render`.
 
-What is now comes from Prometheus, as the very figures that are alerted on; what was, by day, from
+Current figures come from Prometheus, the same ones that are alerted on; past ones, by day, from
 ClickHouse. Thresholds are those of the registry.
 """
-# ruff: noqa: S608 - queries are put together of this file's own texts
+# ruff: noqa: S608 - queries are put together from this file's own texts
 
 import json
 from collections.abc import Iterable, Mapping
@@ -80,7 +80,7 @@ LABELS: Final = {
     "category": "类别",
     "platform": "平台",
 }
-"""Labels likewise."""
+"""Labels in the office's words."""
 ALERTS: Final = {
     "UnitComplianceLow": "合规率低",
     "UnitTimelinessLow": "及时率低",
@@ -97,7 +97,7 @@ ALERTS: Final = {
     "StoreNotWriting": "数据库没有写入",
     "StoreRefusing": "数据库拒收",
 }
-"""Alerts likewise."""
+"""Alerts in the office's words."""
 
 
 def dashboards(registry: Registry) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The worker's pages: metrics for Prometheus, health for whoever restarts it."""
+"""The worker's pages: metrics for Prometheus, health for what restarts it."""
 
 import orjson
 from faust import App, web
@@ -8,11 +8,11 @@ from streams.log.source import RecordSource
 
 
 class Health:
-    """Tells alive, ready and stuck apart.
+    """Distinguishes alive, ready and stuck.
 
     alive: the event loop runs, or nothing would answer. ready: every partition held is restored
     and served. stuck: work has been waiting for longer than `stuck_after` seconds without a
-    commit; a restart may help, and an alert should tell.
+    commit; a restart may help, and an alert should report it.
     """
 
     def __init__(self, sources: tuple[RecordSource, ...], stuck_after: float) -> None:

@@ -1,1 +1,1 @@
-"""Alerts: what is told of the figures, to whom, and how that is checked before it runs."""
+"""Alerts: what is reported of the figures, to whom, and how that is checked before it runs."""

@@ -1,13 +1,13 @@
-"""Alertmanager's configuration from the registry: who is told of which alert, when, how often.
+"""Alertmanager's configuration from the registry: who gets which alert, when, how often.
 
-An alert is told to its unit's contacts, one message for all that the unit has to do; to the office
-when it is critical, when it is about a platform, or when nobody else would be told; to the
+An alert goes to its unit's contacts, one message for all that the unit has to do; to the office
+when it is critical, when it is about a platform, or when nobody else would get it; to the
 operators when the monitor itself is at fault. Warnings come on working days in office hours.
 
 Written for Alertmanager 0.25. There, what resolves while it is muted or inhibited ends without a
 notice. Where a critical alert and the warning that it inhibited end together, the warning's end may
-be told too, if other warnings of the unit have been told. Secrets of e-mail and webhooks are files,
-but that of WeCom cannot be: it stands in the text as `WECOM_SECRET`, to be replaced where
+be sent too, if other warnings of the unit have been sent. Secrets of e-mail and webhooks are files,
+but that of WeCom cannot be: the text holds `WECOM_SECRET` for it, to be replaced where
 Alertmanager is started.
 """
 
@@ -46,9 +46,9 @@ _WECOM_HEAD: Final = f"""\
 
 
 class Pace(NamedTuple):
-    """How soon and how often the same group is told (Prometheus durations).
+    """How soon and how often the same group is notified (Prometheus durations).
 
-    A repeat must be shorter than Alertmanager keeps its log of notices (120h unless told).
+    A repeat must be shorter than Alertmanager keeps its log of notices (120h unless set otherwise).
     """
 
     wait: str = "1m"
@@ -93,7 +93,7 @@ def render_routes(
 
 
 def expected_receivers(registry: Registry) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
-    """The labels of every kind of alert, and the receivers it must come to, in any order."""
+    """The labels of every kind of alert, and the receivers it must reach, in any order."""
     told = _told(registry)
     for unit in registry.units:
         own = (unit.id,) if unit.id in told else ()
@@ -111,7 +111,7 @@ def expected_receivers(registry: Registry) -> Iterator[tuple[dict[str, str], tup
 
 
 def _told(registry: Registry) -> dict[str, tuple[Contact, ...]]:
-    """Whoever has contacts, the office first."""
+    """Everyone who has contacts, the office first."""
     names = (OFFICE, OPERATORS, *(unit.id for unit in registry.units))
     return {name: contacts for name in names if (contacts := registry.contacts_for(name))}
 
@@ -174,7 +174,7 @@ def _route(registry: Registry, told: Mapping[str, object], pace: Pace) -> dict[s
 
 
 def _warnings(pace: Pace) -> dict[str, Any]:
-    """How warnings are told, within a route."""
+    """How warnings are sent, within a route."""
     return {
         "matchers": ['severity="warning"'],
         "repeat_interval": pace.repeat_warning,

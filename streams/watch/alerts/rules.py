@@ -1,8 +1,8 @@
 """Prometheus rules from the registry: the figures that are alerted on, and the alerts.
 
-An alert must neither fire, nor end, nor fire anew because a worker restarts or hands a unit over.
-So alerts stand on recorded figures. They are recorded from workers that have read all tallies of
-their partitions, and each stands for `Timing.hold` after it was last recorded; a longer outage is
+An alert must not fire, end or fire again because a worker restarts or hands a unit over.
+So alerts use recorded figures. They are recorded from workers that have read all tallies of
+their partitions, and each holds for `Timing.hold` after it was last recorded; a longer outage is
 an alert of its own, which inhibits the others (`streams.watch.alerts.routes`).
 
 Every alert carries `severity` (warning, critical) and `scope` (unit, platform, pipeline); summary
@@ -32,11 +32,11 @@ class Timing(NamedTuple):
     """How long things must last (Prometheus durations). The project's own."""
 
     hold: str = "10m"
-    """How long a figure stands that no worker tells any more."""
+    """How long a figure holds that no worker reports any more."""
     lasting: str = "15m"
-    """How long a unit's fault lasts before it is told, where the registry does not say."""
+    """How long a unit's fault lasts before it is alerted on, where the registry does not say."""
     outage: str = "3m"
-    """How long the pipeline is at fault before it is told."""
+    """How long the pipeline is at fault before it is alerted on."""
 
 
 TIMING: Final = Timing()
@@ -46,9 +46,9 @@ SILENT_AT_LEAST: Final = 3
 DROP: Final = Decimal("0.5")
 """A week's volume below this part of the usual is a drop."""
 DROP_AT_LEAST: Final = 20
-"""Usual records a week below which no drop is told: small numbers vary."""
+"""Usual records a week below which no drop is alerted on: small numbers vary."""
 DROP_DAYS: Final = 3
-"""Working days in the week, today's included, below which no drop is told: today is not over."""
+"""Working days in the week, with today, below which no drop is alerted on: today is not over."""
 BEHIND_SECONDS: Final = 300
 STUCK_SECONDS: Final = 120
 STORE_SECONDS: Final = 600
@@ -110,7 +110,7 @@ def _alert(name: str, expr: str, lasting: str, labels: dict[str, str], **annotat
 
 
 def _figures() -> Iterator[Rule]:
-    """What workers tell that have read all tallies, whichever of them holds the unit."""
+    """What workers report that have read all tallies, whichever of them holds the unit."""
     for count in ("reported", "compliant", "timely"):
         yield _record(
             _month(count),
@@ -210,7 +210,7 @@ def _unit(name: str, expr: str, lasting: str, category_name: str = "", **annotat
 
 
 class _LowRate(NamedTuple):
-    """The alert of a rate; what its text calls the two counts, and says that is to be done."""
+    """The alert of a rate; what its text calls the two counts, and what it says is to be done."""
 
     name: str
     part_zh: str
@@ -354,7 +354,7 @@ def _pipeline(timing: Timing) -> Iterator[Rule]:
     )
     yield _fault(
         "PipelineStuck",
-        # Restoring takes its time and has an alert of its own: a restart would begin it anew.
+        # Restoring takes its time and has an alert of its own: a restart would begin it again.
         f"max by (group) (xinshao_stuck_seconds{{{_JUDGING}}} unless xinshao_restoring == 1)"
         f" > {STUCK_SECONDS}",
         timing.outage,

@@ -6,13 +6,13 @@ import yaml
 
 
 def as_yaml(config: dict[str, Any]) -> str:
-    """The YAML text, in the order given; texts of several lines stand as blocks."""
+    """The YAML text, in the order given; texts of several lines are written as blocks."""
     return yaml.dump(config, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=1 << 20)
 
 
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
-        """Write what is there twice twice, for readers."""
+        """Write repeated values out, without anchors, for readers."""
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:

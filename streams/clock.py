@@ -9,14 +9,14 @@ from models.words import SHANGHAI
 
 
 class Clock(Protocol):
-    """Tells the day in Asia/Shanghai."""
+    """Says what day it is in Asia/Shanghai."""
 
     def today(self) -> date:
         """The current day."""
         ...
 
     def see(self, received: date) -> None:
-        """Learn of a day of receipt."""
+        """Take note of a day of receipt."""
         ...
 
 
@@ -31,7 +31,7 @@ class SystemClock:
         return self._now().astimezone(SHANGHAI).date()
 
     def see(self, received: date) -> None:
-        """A day of receipt tells a running clock nothing."""
+        """A day of receipt does not move a running clock."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Every foreseen error of the program, by what is to be done about it.
 
-There are three kinds. Each error stands beside the code that raises it, under the kind that says
+There are three kinds. Each error is beside the code that raises it, under the kind that says
 what its caller, a person or a program, should do next:
 
 XinshaoError                      models.errors
@@ -61,7 +61,7 @@ class LaterError(XinshaoError):
 
 
 class OperatorError(XinshaoError):
-    """Stop: whoever runs the program must act before it can go on."""
+    """Stop: the operator must act before the program can go on."""
 
 
 def places(error: BaseException) -> str:

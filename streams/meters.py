@@ -2,8 +2,8 @@
 
 Base units (seconds, bytes, records). Labels are bounded by the registry: units, categories,
 platforms, routes and rules. Nothing personal. The declarations come first; then the instruments
-that a worker, a sink and a gateway move as they work. What is reckoned only when it is asked for
-stands in `streams.watch.collectors`.
+that a worker, a sink and a gateway move as they work. What is computed only when it is asked for
+is in `streams.watch.collectors`.
 """
 
 import bisect
@@ -21,7 +21,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector, CollectorRegistry
 
 SOON: Final = 3
-"""Working days: a pending record due within so many of them is due soon."""
+"""Working days: a pending record due within this many of them is due soon."""
 
 SILENCE_WINDOW: Final = 90
 """Days before a unit's last receipt in which its longest silence is looked for."""
@@ -72,7 +72,7 @@ class Gauge(Meter):
 
 
 class Histogram(Meter):
-    """How often what size came."""
+    """How often which size occurred."""
 
     endings = ("_bucket", "_sum", "_count", "_created")
 
@@ -154,7 +154,7 @@ REJECTS: Final = Counter("xinshao_rejects", "无法读取而拒收的报送数�
 REJECTS_RECENT: Final = Gauge("xinshao_rejects_recent", "最近一段时间内的拒收数")
 REJECTS_LIMIT: Final = Gauge("xinshao_rejects_limit", "最近拒收数的上限，超过即应告警")
 
-# The sink reads a topic that others read too: only the group tells them apart.
+# The sink reads a topic that others read too: only the group distinguishes them.
 _OF_PARTITION: Final = ("group", "topic", "partition")
 
 LAG_RECORDS: Final = Gauge("xinshao_lag_records", "尚未处理的消息数", _OF_PARTITION)

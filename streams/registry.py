@@ -11,7 +11,7 @@ CALENDAR: Final = "calendar.yaml"
 """The file of the calendar's overrides, beside the registry's own."""
 
 CHANNELS: Final = "channels.yaml"
-"""The file that tells how alerts travel, beside the registry's own."""
+"""The file that says how alerts are sent, beside the registry's own."""
 
 
 def load_registry(folder: Path, identity_key: bytes = b"") -> Registry:
@@ -47,7 +47,7 @@ def load_calendar(folder: Path) -> Calendar:
 
 
 def load_channels(folder: Path) -> Channels:
-    """Read how alerts travel.
+    """Read how alerts are sent.
 
     Raises:
         RegistryError: the folder or the file is missing, or the file is wrong.

@@ -1,7 +1,7 @@
-"""Settings: every one by environment (XINSHAO_…), or a file of its own, or in one file for all.
+"""Settings: each from the environment (XINSHAO_…), a file of its own, or one file for all.
 
-The folder that XINSHAO_SECRETS names has a file for each setting kept there, called as the setting
-in lower case, as Docker and Kubernetes hand secrets over. The file that XINSHAO_FILE names is TOML
+The folder that XINSHAO_SECRETS names has a file for each setting kept there, named as the setting
+in lower case, as Docker and Kubernetes pass secrets. The file that XINSHAO_FILE names is TOML
 with the same names. The environment wins over the folder, the folder over the file.
 """
 
@@ -58,7 +58,7 @@ def _certificates(file: Path) -> Path:
 
 
 class Settings(BaseSettings):
-    """All settings of the long-running parts. Times are in seconds unless the name says else."""
+    """Settings of the long-running parts. Times are in seconds unless the name says otherwise."""
 
     model_config = SettingsConfigDict(env_prefix=_ENV, extra="forbid", hide_input_in_errors=True)
 
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     kafka_security: Literal["plaintext", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     """How to connect: sasl_ssl across a network, plaintext only to a broker of one's own."""
     kafka_user: Annotated[str, Field(validate_default=True), AfterValidator(_given_for_sasl)] = ""
-    """The SCRAM-SHA-512 user; `xinshao kafka render` tells what each may do."""
+    """The SCRAM-SHA-512 user; `xinshao kafka render` lists what each may do."""
     kafka_password: Annotated[
         SecretStr, Field(validate_default=True), AfterValidator(_given_for_sasl)
     ] = SecretStr("")
@@ -122,13 +122,13 @@ class Settings(BaseSettings):
     migrate: bool = False
     """Whether a worker brings the schema up to date when it starts; else `xinshao migrate` does."""
     sink_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """So many rows of a table begin an insert at once; it holds at most so many a partition."""
+    """This many rows of a table begin an insert at once; it holds at most as many a partition."""
     sink_seconds: Annotated[float, Field(ge=0)] = 1.0
-    """Fewer rows are inserted so long after the first of them came."""
+    """Fewer rows are inserted this long after the first of them came."""
     store_months: Annotated[int, Field(ge=0)] = 0
-    """Records and tallies go from the store after so many months; 0: never."""
+    """Records and tallies are deleted from the store after this many months; 0: never."""
     audit_months: Annotated[int, Field(ge=0)] = 0
-    """The audit of submissions and the rejects go after so many months; 0: never."""
+    """The audit of submissions and the rejects are deleted after this many months; 0: never."""
 
     # --- the way in --------------------------------------------------------------------------
     keys: Annotated[Path, Field(default_factory=lambda given: given["data"] / "keys.json")]
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     gateway_body_bytes: Annotated[int, Field(ge=1 << 10)] = 16 << 20
     """The largest body of a request, unpacked."""
     gateway_held_bytes: Annotated[int, Field(ge=1 << 10)] = 64 << 20
-    """All bodies at hand; who comes then is told to come back later."""
+    """All bodies held at a time; further requests are asked to come back later."""
     gateway_records: Annotated[int, Field(ge=1)] = 10_000
     """The most records of one request."""
     gateway_rate: Annotated[float, Field(gt=0)] = 2000.0
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     gateway_body_timeout: Annotated[float, Field(gt=0)] = 60.0
     """How long a body may take to arrive."""
     gateway_write_timeout: Annotated[float, Field(gt=0)] = 10.0
-    """How long the broker may take to acknowledge, before a request is told to come back later."""
+    """How long the broker may take to acknowledge, before a request is asked to come back later."""
 
     # --- watching ----------------------------------------------------------------------------
     host: str = "127.0.0.1"
@@ -182,7 +182,7 @@ class Settings(BaseSettings):
         """Arguments, then the environment, then the secrets, then the file."""
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if folder := os.environ.get(f"{_ENV}SECRETS"):
-            # Of a folder that is not there, pydantic only warns.
+            # Of a missing folder pydantic only warns.
             there = Path(folder).resolve(strict=True)
             sources.append(SecretsSettingsSource(settings_cls, there, env_prefix=""))
         if file := os.environ.get(f"{_ENV}FILE"):

@@ -233,7 +233,7 @@ def _assemble(
     metrics.registry.register(UnitCollector(rollup, calendar, clock))
     metrics.registry.register(SourceCollector((*sources, *sinking)))
     metrics.registry.register(StateCollector(store))
-    # A store that is away is no reason to restart the judge.
+    # A missing store is no reason to restart the judge.
     add_pages(app, metrics.registry, Health(sources, settings.stuck_after))
     add_console(app, rollup, clock)
     return Worker(app, judging, rollup, clock, sink)
@@ -273,7 +273,7 @@ def _app(settings: Settings) -> faust.App:
         web_port=settings.port,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        # A failed agent is a dead worker, not a skipped batch.
+        # A failed agent ends the worker; it does not skip a batch.
         agent_supervisor=CrashingSupervisor,
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=settings.session_timeout / 10,
@@ -294,7 +294,7 @@ def _credentials(settings: Settings) -> faust.SASLCredentials | None:
 
 
 def calm_garbage_collector() -> None:
-    """Collect seldom: for a process whose whole work is a worker.
+    """Collect rarely: for a process whose whole work is a worker.
 
     What was loaded stays for good, and a record leaves no cycles behind; looking for them after
     every few hundred objects takes a tenth of the time (docs/benchmarks.md).

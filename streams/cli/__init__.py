@@ -103,7 +103,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
-    """Run a verb; its exit code. What goes wrong is said on stderr, in Chinese."""
+    """Run a verb; its exit code. What goes wrong is reported on stderr, in Chinese."""
     # What libraries log is for operators; `worker` asks for it.
     logging.basicConfig(level=logging.CRITICAL)
     command = typer.main.get_command(app)
@@ -120,7 +120,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends.
+        # Python flushes stdout again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
     except OSError as fault:
@@ -132,7 +132,7 @@ def run(arguments: list[str]) -> int:
             return _report(missing)
         extra = "embedded" if arguments[:1] == ["demo"] or module in _EMBEDDED else "server"
         return _fail(f'没有安装所需的组件（{module}），请先运行：pip install "xinshao[{extra}]"')
-    except Exception as error:  # noqa: BLE001 - the last one: nobody is shown a bare traceback
+    except Exception as error:  # noqa: BLE001 - the last resort: nobody is shown a bare traceback
         return _report(error)
     return 0
 
@@ -148,7 +148,7 @@ def _not_installed(missing: ImportError) -> str | None:
     if not isinstance(absent, ModuleNotFoundError) or absent.name is None:
         return None
     package = absent.name.partition(".")[0]
-    # A module of ours that is not there is a fault of ours.
+    # A missing module of ours is our own fault.
     return None if package in ("models", "streams", "deploy") else package
 
 
@@ -185,4 +185,4 @@ _IN_CHINESE: Final = {
     "No such option:": "没有这个选项",
     "Got unexpected extra argument(s)": "多余的参数",
 }
-"""What typer says of the commonest slips."""
+"""What typer says of the most common mistakes."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streams.bulletin import FiguresSource
 
 LISTED: Final = 20
-"""Differences from what was published that are told one by one."""
+"""Differences from what was published that are listed one by one."""
 
 
 def bulletin(
@@ -115,7 +115,7 @@ def _tell(composed: "Bulletin", screen: Terminal) -> None:
 
 
 def _details(month: "Month", source: "FiguresSource", folder: Path, screen: Terminal) -> bool:
-    """Write each unit's records; whether they come to the figures as they are now."""
+    """Write each unit's records; whether they add up to the figures as they are now."""
     from models.tally import NOTHING
     from streams.bulletin.detail import write_details
 

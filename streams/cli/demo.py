@@ -39,7 +39,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="随机种子")] = 0,
     port: Annotated[int | None, typer.Option("--port", metavar="P", help="网页端口")] = None,
 ) -> None:
-    """Replay June 2022 through the embedded stack and hold it against the published tables."""
+    """Replay June 2022 through the embedded stack and compare it with the published tables."""
     from streams.demo.simulate import Plan
 
     try:
@@ -74,7 +74,7 @@ async def _demo(
     calm_garbage_collector()
     out = stdout()
     if (task := asyncio.current_task()) is not None:
-        # Told to end, it ends as with Ctrl-C: the broker and the feeder are stopped first.
+        # SIGTERM ends it as Ctrl-C does: the broker and the feeder are stopped first.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with AsyncExitStack() as running:
         worker, settings = await running.enter_async_context(embedded(folder, port, keep=keep))

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def gateway() -> None:
-    """Take submissions in and answer questions until told to stop (SIGTERM, SIGINT).
+    """Take submissions in and answer questions until asked to stop (SIGTERM, SIGINT).
 
     Requests in flight are finished first. Exit code 0 after an orderly stop, 2 when the gateway
-    could not start or failed: whoever runs it starts it again.
+    could not start or failed: its supervisor starts it again.
     """
     from streams.settings import load_settings
 

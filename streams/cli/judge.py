@@ -108,7 +108,7 @@ class _JsonLines:
 
 
 class _Findings:
-    """What is to be mended, row by row, and a table of the counts at the end."""
+    """What is to be corrected, row by row, and a table of the counts at the end."""
 
     def __init__(self) -> None:
         from models.tally import Tallies

@@ -1,4 +1,4 @@
-"""`xinshao platforms`: the register of platforms."""
+"""`xinshao platforms`: the platforms in the registry."""
 
 import sys
 from datetime import datetime

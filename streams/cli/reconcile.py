@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streams.upkeep.reconcile import Difference
 
 PATIENCE: Final = 10.0
-"""Seconds that a moving stream has to come together."""
+"""Seconds that a moving stream has until its figures agree."""
 
 _KEYS_SHOWN: Final = 20
 

@@ -19,7 +19,7 @@ MOVE_BAR_EVERY: Final = 2000
 """Lines between two moves of the progress bar."""
 
 LISTED: Final = 5
-"""Deviations that are told one by one; of the others the number is told."""
+"""Deviations that are listed one by one; the others are only counted."""
 
 
 def simulate(
@@ -29,7 +29,7 @@ def simulate(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="随机种子，相同则结果相同")] = 0,
     registry: RegistryFolder = None,
 ) -> None:
-    """Write a month's submissions, and tell how near to its published tables they come."""
+    """Write a month's submissions, and report how near they are to its published tables."""
     from models.month import Month
     from streams.demo.simulate import submissions
     from streams.published.plan import Plan

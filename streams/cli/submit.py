@@ -28,7 +28,7 @@ _HEADINGS: Final = (
 )
 
 _LISTED: Final = 10
-"""Errors that are told on the screen; the others are in the file."""
+"""Errors that are shown on the screen; the others are in the file."""
 
 
 def submit(
@@ -61,7 +61,7 @@ def submit(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a file; what was broken off is gone on with by the same command."""
+    """Submit a file; the same command continues one that was broken off."""
     from streams.client import Client, submit_file
     from streams.files import Given
 
@@ -84,7 +84,7 @@ def submit(
 
 
 class _Report:
-    """Counts the outcomes, writes what is to be mended to a file, and the first of it on screen."""
+    """Counts the outcomes; writes what is to be corrected to a file, the first of it on screen."""
 
     def __init__(self, file: Path, *, as_json: bool) -> None:
         self._file = file
@@ -104,14 +104,14 @@ class _Report:
                     sys.stdout.buffer.write(line)
                 for fault in outcome.faults():
                     if sheet is None:
-                        # With the mark by which Excel knows UTF-8.
+                        # With the mark by which Excel recognises UTF-8.
                         opened = self._file.open("w", encoding="utf-8-sig", newline="")
                         sheet = csv.writer(stack.enter_context(opened))
                         sheet.writerow(_HEADINGS)
                     sheet.writerow(_line(outcome, fault))
                     self._show(outcome, fault)
         if not self._errors + self._hints:
-            self._file.unlink(missing_ok=True)  # what an earlier run found is mended
+            self._file.unlink(missing_ok=True)  # what an earlier run found is corrected
 
     def end(self) -> None:
         out = stderr() if self._as_json else stdout()

@@ -9,13 +9,13 @@ from rich.console import Console
 from streams.errors import InputError
 
 FINDINGS: Final = 1
-"""Exit code of a run that found something to mend."""
+"""Exit code of a run that found something to correct."""
 
 INTERRUPTED: Final = 130
 """Exit code of a run that Ctrl-C ended."""
 
 WIDTH: Final = 160
-"""Columns of tables that are printed to no terminal."""
+"""Columns of tables that are not printed to a terminal."""
 
 
 class Failure(InputError):
@@ -23,10 +23,10 @@ class Failure(InputError):
 
 
 class Terminal(Console):
-    """A console that tells of a closed pipe as any other writer does."""
+    """A console that raises on a closed pipe as any other writer does."""
 
     def on_broken_pipe(self) -> None:
-        """Leave it to `main`."""
+        """Leave the error to `main`."""
         raise BrokenPipeError
 
 

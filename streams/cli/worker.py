@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def worker() -> None:
-    """Judge, roll up and serve metrics until told to stop (SIGTERM, SIGINT).
+    """Judge, roll up and serve metrics until asked to stop (SIGTERM, SIGINT).
 
-    Exit code 0 after an orderly stop, 2 when the worker could not start or failed: whoever runs it
+    Exit code 0 after an orderly stop, 2 when the worker could not start or failed: its supervisor
     starts it again.
     """
     from streams.settings import load_settings

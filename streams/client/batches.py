@@ -8,14 +8,14 @@ from streams.files import Row
 from streams.files.ndjson import wire_form
 
 BATCH_ROWS: Final = 500
-"""Rows of a batch at the most."""
+"""Rows of a batch, at most."""
 
 BATCH_BYTES: Final = 1 << 20
-"""A batch that has so many bytes is full; it holds one record at least."""
+"""A batch with this many bytes is full; it holds at least one record."""
 
 
 class Batch(NamedTuple):
-    """A stretch of a file: what is sent of it, and the rows that cannot be.
+    """A part of a file: what is sent of it, and the rows that cannot be.
 
     `rows` are the numbers of the rows in `body` (NDJSON), in its order.
     """

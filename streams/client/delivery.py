@@ -31,7 +31,7 @@ LONGEST_ASKED: Final = 600.0
 TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)
 
 _PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-"""Answers that the same request, repeated, may not get. 409: its first attempt is still at work."""
+"""Answers that the same request, repeated, may not get. 409: its first attempt is still running."""
 
 _REFUSED_WHOLE: Final = {
     401: "密钥无效、已到期或已吊销，请核对；仍不行请联系市信用办重新签发",
@@ -56,7 +56,7 @@ class GatewayUnavailableError(LaterError):
 class Client:
     """A connection to a gateway, for one platform's key.
 
-    `told` hears, in Chinese, of each attempt that did not succeed. Certificates are verified;
+    `told` is called, in Chinese, with each attempt that did not succeed. Certificates are verified;
     SSL_CERT_FILE names those of an authority of one's own, HTTPS_PROXY a proxy.
     """
 
@@ -67,7 +67,7 @@ class Client:
         *,
         told: Callable[[str], None] = lambda _said: None,
     ) -> None:
-        """Look at the address; nothing is sent yet.
+        """Check the address; nothing is sent yet.
 
         Raises:
             SubmitError: it is no address of a gateway, or the key cannot be one.

@@ -1,4 +1,4 @@
-"""The journal of a file that is being submitted: what became of each batch, so that it goes on."""
+"""The journal of a file that is being submitted: each batch's outcome, so that it can go on."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,7 +52,7 @@ class Journal:
                     yield Outcome(*outcome)
 
     def finish(self) -> None:
-        """All is submitted and told: whoever submits the file again means to submit it again."""
+        """All is submitted and reported: if the file is submitted again, that is meant."""
         new = self._path.with_suffix(".new")
         new.write_bytes(b"%d\n" % (self.run + 1))
         new.replace(self._path)

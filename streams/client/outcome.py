@@ -20,7 +20,7 @@ class Fault(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A row's fate: accepted with its verdict, or refused with the problem.
+    """What became of a row: accepted with its verdict, or refused with the problem.
 
     `verdict` is in the public form (docs/rules.md), None where the gateway gives none, as of a
     withdrawal; `problem` is as the gateway writes it: at least `code` and, in Chinese, `detail`.
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
 
     @property
     def fine(self) -> bool:
-        """Whether nothing is left to mend; a withdrawal has no verdict, and is fine."""
+        """Whether nothing is left to correct; a withdrawal has no verdict, and is fine."""
         return not any(fault.error for fault in self.faults())
 
     def faults(self) -> Iterator[Fault]:

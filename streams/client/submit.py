@@ -28,7 +28,7 @@ def submit_file(
         path: An NDJSON, CSV or XLSX file.
         given: What holds for rows that do not say it.
         folder: Where the journals are.
-        moved: Hears how far it is, from 0 to 1.
+        moved: Called with how far it is, from 0 to 1.
 
     Returns:
         The journal, to be read and then finished, and what is to be said of the file as a whole.
@@ -51,7 +51,7 @@ def submit_file(
 
 
 def _mark(path: Path, url: str, given: Given) -> str:
-    """What makes it this file, sent there and cut so, and no other."""
+    """What identifies this file, sent there and cut this way."""
     digest = blake2b(digest_size=16)
     settled = (url, given.unit or "", given.category or "", str(BATCH_ROWS), str(BATCH_BYTES))
     digest.update("\n".join(settled).encode())

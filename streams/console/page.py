@@ -30,7 +30,7 @@ _SINGLE: Final = tuple(category for category in COLUMNS if category.about.group 
 """The categories that are counted each by itself."""
 
 _LOW: Final = 95
-"""Rates below so many percent stand out on the page; alerts have thresholds of their own."""
+"""Rates below this percentage are marked on the page; alerts have thresholds of their own."""
 
 
 def add_console(app: App, rollup: Rollup, clock: Clock) -> None:

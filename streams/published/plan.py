@@ -24,7 +24,7 @@ UNLISTED_AS: Final = {"硚口区": Category.CONFIRMATION, "市交通运输局": 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """What one unit is to have reported of one category by the end of the month.
+    """What one unit will have reported of one category by the end of the month.
 
     `timely` counts compliant records only. A fault (Chinese) says why the printed rate is not the
     one that the counts give; `inferred` (Chinese) why the count is not one that was printed.

@@ -1,6 +1,6 @@
 """模拟: a published month as the stream of submissions that leads to its tables.
 
-Beyond the plan come effects that must not move it: records mended or amended later, exact repeats,
+Added to the plan are effects that must not move it: records fixed or amended later, exact repeats,
 records withdrawn. What a record says and when it comes follows from the seed and its number, so
 only the few records with a second delivery are remembered: memory does not grow with the month
 beyond one day's order of arrival.
@@ -40,7 +40,7 @@ class Fate(Enum):
     REPEATED = auto()
     """Delivered twice as it is."""
     WITHDRAWN = auto()
-    """Taken out again; comes on top of the plan."""
+    """Taken out again; not counted in the plan."""
 
 
 _SHARES: Final = {Fate.MENDED: 0.01, Fate.AMENDED: 0.005, Fate.REPEATED: 0.005}
@@ -56,7 +56,7 @@ _RETURNS: Final = {
 """Between how many seconds after the first delivery the second one comes."""
 
 _GAP_EVERY: Final = 4999
-"""In a series of document numbers, one in so many is missing."""
+"""In a series of document numbers, one in this many is missing."""
 
 _REASONS: Final = ("重复录入", "录入错误", "决定已被依法撤销", "误报其他区信息")
 
@@ -73,7 +73,7 @@ class Delivery(NamedTuple):
 def submissions(plan: Plan, calendar: Calendar, seed: int = 0) -> Iterator[bytes]:
     """The plan's month as submissions on the wire: one JSON object each, by time of receipt.
 
-    Judged in this order by the default window, they come to exactly the plan's counts. The same
+    Judged in this order by the default window, they give exactly the plan's counts. The same
     plan and seed give the same bytes on any machine.
 
     Raises:
@@ -106,8 +106,8 @@ class _Source:
     """Where a cell's records come from.
 
     They are numbered in the order of their documents: first the late ones, decided long ago, then
-    all others. `fates` tells of those with a fate also when their second delivery comes, in seconds
-    from the month's begin.
+    all others. For those with a fate, `fates` also has when their second delivery comes, in seconds
+    from the start of the month.
     """
 
     def __init__(self, cell: PlannedCell, rhythm: Rhythm, chance: Random) -> None:

@@ -176,7 +176,7 @@ _SUBJECT_OF: Final = {prefix: SubjectFields.of(prefix) for prefix in ("XK_", "CF
 
 
 def _about(subject: Subject, prefix: str) -> Fields:
-    """The fields of the subject, by what its kind must tell."""
+    """The fields of the subject, by what its kind must state."""
     fields = _SUBJECT_OF[prefix]
     about = {f"{prefix}XDR_MC": subject.name, fields.kind: subject.kind}
     if subject.kind == NATURAL_PERSON:
@@ -469,4 +469,4 @@ WRITERS: Final[dict[Category, Callable[[Draft], Fields]]] = {
     Category.FULFILMENT: _fulfilment,
     Category.JOINT_CASE: _joint_case,
 }
-"""What writes a draft out as a valid record. 诚信宣传活动 is in no published table."""
+"""The function that makes a valid record of a draft. 诚信宣传活动 is in no published table."""

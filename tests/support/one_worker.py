@@ -1,4 +1,4 @@
-"""One worker as a process: prints what it is handed, fails or waits where it is told to."""
+"""One worker as a process: prints what it is handed, fails or waits where it is asked to."""
 
 import argparse
 import asyncio

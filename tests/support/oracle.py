@@ -1,4 +1,4 @@
-"""The oracle: `judge` alone, folded over the log, and what the stream wrote held against it.
+"""The oracle: `judge` alone, folded over the log, and what the stream wrote compared with it.
 
 The oracle reads `submissions` back from the broker, so it judges exactly what is in the log, in the
 log's order. It shares `models` with the stream and nothing else but the wire forms.
@@ -69,7 +69,7 @@ PLATFORM = "jiangxia-tong"
 
 Record = ConsumerRecord[bytes, bytes]
 Place = tuple[str, int, int, int]
-"""Topic, partition, offset and time: where a message stood, and in which log of that name."""
+"""Topic, partition, offset and time: where a message was, and in which log of that name."""
 Rejected = tuple[str, bytes, bytes | None]
 """Rule, value and key."""
 NO_STATES: Mapping[bytes, RecordState] = {}
@@ -136,7 +136,7 @@ class Deliveries:
     """
 
     def __init__(self, seed: int, subjects: int = 10_000) -> None:
-        """The fewer records there are to be about, the more happens to each."""
+        """The fewer records there are, the more happens to each."""
         self._subjects = subjects
         self._random = random.Random(seed)
         self._seed = seed
@@ -145,7 +145,7 @@ class Deliveries:
         self._at = _FIRST
 
     def take(self, count: int) -> list[Message]:
-        """The next deliveries, each with the key that it comes under."""
+        """The next deliveries, each with its message key."""
         return [self._next() for _ in range(count)]
 
     def _next(self) -> Message:
@@ -215,7 +215,7 @@ def keyed(raw: bytes) -> Message:
 
 
 def placed(messages: Iterable[Message], partitions: int) -> list[tuple[int, Message]]:
-    """Messages with the partitions that they belong in; poison has no home and lies anywhere."""
+    """Messages with the partitions that they belong in; poison has none and goes anywhere."""
     return [
         (partition_of(key if is_record_key(key) else bytes(4), partitions), message)
         for message in messages
@@ -243,7 +243,7 @@ async def submit(settings: Settings, messages: Iterable[Message]) -> None:
 
 
 async def read_log(settings: Settings, name: str) -> dict[int, list[Record]]:
-    """All that a topic holds, by partition, up to the end that its fetches tell."""
+    """All that a topic holds, by partition, up to the end that its fetches report."""
     partitions = {TALLIES: TALLY_PARTITIONS, REJECTS: 1}.get(name, settings.partitions)
     found: dict[int, list[Record]] = {number: [] for number in range(partitions)}
     unread = {TopicPartition(settings.topic(name), number) for number in found}
@@ -276,7 +276,7 @@ def judged_by_oracle(
     epoch: int,
     before: Mapping[bytes, RecordState] = NO_STATES,
 ) -> Outcome:
-    """What submissions come to by `judge` alone, where the records' states were those before."""
+    """What follows from submissions by `judge` alone, the records' states being those before."""
     registry, calendar = registry_of(settings.registry), calendar_of(settings.registry)
     outcome = Outcome(dict(before))
     states = outcome.states
@@ -323,7 +323,7 @@ def _read(record: Record, epoch: int) -> Submission:
 def told_by_stream(
     verdicts: Iterable[Record], tallies: Iterable[Record], rejects: Iterable[Record]
 ) -> Outcome:
-    """What the stream's own messages tell: of each key, that of the highest position."""
+    """What the stream's own messages say: of each key, that of the highest position."""
     outcome = Outcome()
     for record in verdicts:
         if not is_record_key(record.key):
@@ -360,7 +360,7 @@ async def assert_equal_to_oracle(
     before: Mapping[bytes, RecordState] = NO_STATES,
     rejected: Mapping[Place, Rejected] = NO_REJECTS,
 ) -> Outcome:
-    """Hold all that the stream wrote against the oracle; call it once all is committed.
+    """Compare all that the stream wrote with the oracle; call it once all is committed.
 
     `before` and `rejected` are what followed from logs that are gone.
 
@@ -382,7 +382,7 @@ async def assert_equal_to_oracle(
 
 
 def differences(told: Outcome, expected: Outcome) -> str:
-    """The first few things that the stream tells otherwise, or not, or alone."""
+    """The first few things that differ, that the stream lacks, or that only the stream has."""
     lines = []
     for name in ("states", "tallies", "pending", "rejects"):
         one, other = getattr(told, name), getattr(expected, name)

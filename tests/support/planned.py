@@ -18,7 +18,7 @@ from tests.support.samples import submitted
 
 
 class PlannedFigures:
-    """A `FiguresSource` of plans: what the simulator's submissions come to when they are judged."""
+    """A `FiguresSource` of plans: the figures of the simulator's submissions once judged."""
 
     def __init__(self, plans: Sequence[Plan], registry: Registry, calendar: Calendar) -> None:
         self._plans = {plan.month: plan for plan in plans}
@@ -40,7 +40,7 @@ class PlannedFigures:
         )
 
     def details(self, month: Month, unit: str) -> Iterator[DetailRow]:
-        """The unit's records, judged anew."""
+        """The unit's records, judged again."""
         plan = self._plans.get(month)
         cells = tuple(cell for cell in plan.cells if cell.unit == unit) if plan else ()
         if plan is None or not cells:

@@ -1,4 +1,4 @@
-"""Workers as processes, and supervisors that start them again as whoever runs them does."""
+"""Workers as processes, and supervisors that start them again, as in operation."""
 
 import asyncio
 import contextlib
@@ -69,7 +69,7 @@ class WorkerProcess:
         await until(lambda: process.status() == psutil.STATUS_STOPPED)
 
     async def stop(self) -> None:
-        """Tell it to stop, which it must do in good order."""
+        """Ask it to stop, which it must do in good order."""
         self.signal(signal.SIGTERM)
         assert await self.ended() == 0, self.log[-3000:]
 

@@ -110,7 +110,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 class Prometheus(Program):
-    """A Prometheus; it looks and thinks every second."""
+    """A Prometheus; it scrapes and evaluates every second."""
 
     async def firing(self, *names: str) -> dict[tuple[str, ...], dict[str, Any]]:
         """The alerts of those names that fire: name, unit and category to the alert."""
@@ -123,7 +123,7 @@ class Prometheus(Program):
         }
 
     async def evaluated(self) -> None:
-        """Wait until every rule has been looked at, over a scrape, from now on."""
+        """Wait until every rule has been evaluated, over a scrape, from now on."""
 
         async def scraped(since: datetime) -> bool:
             targets = (await self.get("/api/v1/targets"))["data"]["activeTargets"]
@@ -150,7 +150,7 @@ def _after(time: str, since: datetime) -> bool:
 async def prometheus(
     folder: Path, rules: Mapping[str, str], target: int, told: Program | None = None
 ) -> AsyncIterator[Prometheus]:
-    """A Prometheus with these rules that scrapes a worker's port and tells an Alertmanager."""
+    """A Prometheus with these rules that scrapes a worker's port and notifies an Alertmanager."""
     require(*PROMETHEUS)
     managers = [{"static_configs": [{"targets": [f"{HOST}:{told.port}"]}]}] if told else []
     config = {

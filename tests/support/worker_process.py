@@ -2,8 +2,8 @@
 
     python -m tests.support.worker_process [--kill POINT | --pause POINT] [--after N]
 
-Settings come by the environment. The points are seams of the product that are wrapped here: there
-are no hooks in the product. Ends with 0 when told to stop, and with 2 when it fails, as
+Settings come from the environment. The points are functions of the product that are wrapped here:
+there are no hooks in the product. Ends with 0 when asked to stop, and with 2 when it fails, as
 `xinshao worker` does.
 """
 
@@ -54,7 +54,7 @@ POINTS: Final = (*JUDGING, *ADMISSION, *RESTORING, *SINKING)
 
 
 class Point:
-    """Where, and the how manieth time, the process gets its signal."""
+    """Where the process gets its signal, and at which of its passes."""
 
     def __init__(self, name: str, left: int, number: signal.Signals) -> None:
         self._name = name
@@ -69,7 +69,7 @@ class Point:
 
 
 def wrap(point: Point, settings: Settings) -> None:
-    """Put the points into the seams."""
+    """Wrap the functions that are the points."""
     write, judge, publish = LogWriter.write, Judge.judge, Judge.publish
     let_in, read_up_to = Ingress.let_in, Fence.read_up_to
     insert, store = Store.insert, Sink.store

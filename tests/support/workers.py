@@ -149,7 +149,7 @@ class Worker:
 
 
 class Process:
-    """A worker in a process of its own (`tests/support/one_worker.py`), told by what it prints."""
+    """A worker in a process of its own (`tests/support/one_worker.py`), known by what it prints."""
 
     def __init__(self, *arguments: str) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115

@@ -276,7 +276,7 @@ def _course(broker: Broker, file: Path, earlier: Path | None) -> Course:
 
 
 def _terminated(*_: object) -> NoReturn:
-    sys.exit(143)  # by way of every `finally`: no process is left behind
+    sys.exit(143)  # so that every `finally` runs: no process is left behind
 
 
 def main() -> None:

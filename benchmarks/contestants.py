@@ -6,7 +6,7 @@
 judges by every rule (`work.Office`), keeps the record's state in a store of its own, and writes the
 verdict. `echo` is the limit: a bare loop that reads, validates by the same pydantic model, and
 writes one acknowledged message a record. The rest write nothing: they validate, and what their name
-says. Imports stand inside: the others live in another virtual environment than ours.
+says. Imports are inside functions: the others need another virtual environment than ours.
 """
 
 import argparse
@@ -31,7 +31,7 @@ AT_ONCE: Final = 500
 COMMIT_EVERY: Final = 2.0
 """Seconds between the commits of `echo`: as often as ours commits."""
 _IN_FLIGHT: Final = 8
-"""Batches of `echo` on their way to the broker at once."""
+"""Batches of `echo` that are being sent to the broker at once."""
 _BATCH_BYTES: Final = 1_000_000
 """Below the broker's limit of a message batch."""
 
@@ -43,7 +43,7 @@ class Task:
     brokers: str
     topic: str
     name: str
-    """A name that nobody had before: for groups, changelogs and what else must be fresh."""
+    """A name that was never used before: for groups, changelogs and whatever else must be new."""
     folder: Path
     """An empty folder."""
     share: int
@@ -117,7 +117,7 @@ async def echo(task: Task) -> None:
     commit_at = time.monotonic() + COMMIT_EVERY
 
     async def acknowledged(at_most: int) -> None:
-        """Wait until no more batches than that are on their way."""
+        """Wait until no more batches than that are being sent."""
         while len(sent) > at_most:
             done, _ = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
             for each in done:
@@ -284,7 +284,7 @@ def quix_counting(task: Task) -> None:
 def quix_job(task: Task) -> None:
     """Quix Streams, which judges: states in its RocksDB with a changelog, verdicts to a topic.
 
-    A record at a time: its API has no batches beside windows. A record counts when Quix has done
+    A record at a time: its API has no batches except windows. A record counts when Quix is done
     with it, which is a little before the broker acknowledges its verdict.
     """
     from quixstreams import message_context
@@ -421,7 +421,7 @@ PROGRAMS: Final[dict[str, Callable[[Task], None]]] = {
 PEERS: Final = frozenset({"quix job", "quix counting", "bytewax job", "bytewax counting"})
 """Those that live in the other virtual environment."""
 WRITERS: Final = frozenset({"echo", "quix job", "faust job", "bytewax job"})
-"""Those besides a worker that write a message for each record to `Task.written`."""
+"""Those other than a worker that write a message for each record to `Task.written`."""
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 python -m benchmarks.gateway [--broker kafka|tansu] [--records N] [--rounds N] [--json]
 
 `bare` is an aiokafka producer of the same bytes, acknowledged by all replicas. `gateway` is the
-program as a platform meets it: a process of its own, batches of NDJSON over HTTP, several on the
-way at once, each with an Idempotency-Key, and each counted when it is answered.
+program as a platform uses it: a process of its own, batches of NDJSON over HTTP, several of them
+at once, each with an Idempotency-Key, and each counted when it is answered.
 """
 
 import argparse
@@ -49,7 +49,7 @@ from tests.support.brokers import Broker
 
 BATCH: Final = 500
 IN_FLIGHT: Final = 8
-"""Batches on the way at once."""
+"""Batches being sent at once."""
 UPLOADS: Final = 50
 PLATFORM: Final = "bench"
 _START_WITHIN: Final = 60.0
@@ -112,7 +112,7 @@ async def gateway(
         "XINSHAO_REGISTRY": str(settings.registry),
         "XINSHAO_DATA": str(settings.data),
         "XINSHAO_GATEWAY_PORT": str(port),
-        # What the gateway can do is asked for, not what it lets one key do.
+        # The gateway is measured, not the limit it sets to one key.
         "XINSHAO_GATEWAY_RATE": "1000000",
         "XINSHAO_GATEWAY_BURST": "1000000",
     }
@@ -153,7 +153,7 @@ async def _ready(client: httpx.AsyncClient, process: subprocess.Popen[bytes], lo
 
 
 async def gateway_rate(client: httpx.AsyncClient, lines: Sequence[bytes], in_flight: int) -> float:
-    """Records a second that were answered for.
+    """Records a second that were answered.
 
     Raises:
         BenchError: a batch was refused.
@@ -176,7 +176,7 @@ async def gateway_rate(client: httpx.AsyncClient, lines: Sequence[bytes], in_fli
 async def upload_mib(
     client: httpx.AsyncClient, process: psutil.Process, lines: Sequence[bytes]
 ) -> tuple[float, float]:
-    """The memory of the gateway before, and the most while all uploads are on the way."""
+    """The memory of the gateway before, and the most while all uploads are being sent."""
     before = peak = process.memory_info().rss
     uploads = asyncio.ensure_future(gateway_rate(client, lines, UPLOADS))
     while not uploads.done():

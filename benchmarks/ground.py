@@ -1,4 +1,4 @@
-"""What every measurement stands on: records, brokers, processes that end, and settings."""
+"""What every measurement needs: records, brokers, processes that end, and settings."""
 
 import asyncio
 import io
@@ -94,7 +94,7 @@ async def fill(settings: Settings, file: Path) -> int:
 
 
 BASELINE: Final = "c122d96"
-"""The commit that today's worker is held against."""
+"""The commit that today's worker is compared with."""
 
 
 @contextmanager

@@ -76,11 +76,11 @@ KINDS: Final[dict[str, Spoil]] = {
     "nulls": _nulls,
     "long texts": _long,
 }
-"""Of the records of a batch. The first is what the others are held against."""
+"""Of the records of a batch. The first is what the others are compared with."""
 
 
 def spoilt(lines: Iterable[bytes], spoil: Spoil) -> Iterator[bytes]:
-    """The submissions that nothing is to be said of, each with its record spoilt."""
+    """The upserts that break no rule, each with its record spoilt."""
     registry, calendar = load_registry(REGISTRY), load_calendar(REGISTRY)
     read = [(line, read_submission(line, b"")) for line in lines]
     examined = examine([submission for _, submission in read], registry, calendar)
@@ -95,7 +95,7 @@ def spoilt(lines: Iterable[bytes], spoil: Spoil) -> Iterator[bytes]:
 
 
 def judging(lines: list[bytes], at_once: int = AT_ONCE) -> float:
-    """Microseconds a record to read and judge the submissions, so many together."""
+    """Microseconds a record to read and judge the submissions, that many together."""
     registry, calendar = load_registry(REGISTRY), load_calendar(REGISTRY)
     # On the stream the record key comes as the message key.
     keys = [identify(read_delivery(line), registry) for line in lines]

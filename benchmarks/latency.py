@@ -1,4 +1,4 @@
-"""From a submission to its verdict, at a steady pace: the times that platforms feel."""
+"""From a submission to its verdict, at a steady pace: the times that platforms notice."""
 
 import asyncio
 import tempfile
@@ -35,7 +35,7 @@ class Latency(NamedTuple):
 def measure(broker: Broker, lines: list[bytes], per_second: int, seconds: float) -> Latency:
     """Send submissions at a pace to a worker in a process of its own, and read its verdicts.
 
-    A submission that goes out late counts from when it was due: a stall is not forgiven.
+    A submission that goes out late counts from when it was due: a stall is not left out.
 
     Raises:
         BenchError: there are too few submissions, or verdicts are missing.

@@ -14,13 +14,13 @@ class Sample(NamedTuple):
 
     at: float
     done: int
-    """Records wholly done."""
+    """Records completely done."""
     cpu: float
     """Seconds of processor time that its process had used."""
 
 
 class Meter:
-    """Counts the records that are done and says so now and then, and when all are."""
+    """Counts the records that are done and reports it from time to time, and when all are."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -28,11 +28,11 @@ class Meter:
         self._next = 0.0
 
     def add(self, records: int) -> None:
-        """So many more are done."""
+        """That many more are done."""
         self.reach(self._done + records)
 
     def reach(self, done: int) -> None:
-        """So many are done."""
+        """That many are done."""
         self._done = done
         now = time.monotonic()
         if now >= self._next or done == self._total:

@@ -25,7 +25,7 @@ class Judged(NamedTuple):
 
 
 def measure(file: Path, records: int, earlier: Path | None, rounds: int) -> dict[str, list[Judged]]:
-    """Judge the file by turns; `earlier` is the project as it was at `BASELINE`.
+    """Judge the file in turns; `earlier` is the project as it was at `BASELINE`.
 
     Raises:
         BenchError: one of them failed, or has not answered for every record.

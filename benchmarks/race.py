@@ -27,7 +27,7 @@ PEERS_PYTHON: Final = Path(".cache/peers/bin/python")
 WORKERS: Final = frozenset({"xinshao", BASELINE})
 _START_WITHIN: Final = 90.0
 _WRITTEN_SHARE: Final = 0.95
-"""Of the records that a contestant says are done, so many must have led to a message: a few are
+"""Of the records that a contestant says are done, this part must have led to a message: a few are
 rejects, and Quix counts a moment before the broker acknowledges."""
 
 
@@ -62,7 +62,7 @@ def runnable(course: Course, program: str) -> bool:
 
 
 def race(course: Course, program: str, seconds: float, processes: int = 1) -> Speed:
-    """Run one contestant for so long, or until the topic is read, and kill it.
+    """Run one contestant for that long, or until the topic is read, and kill it.
 
     The clock starts at the first sample (start-up, group join and the first records are left out;
     with several processes: at the first sample of the last of them) and stops at the first sample
@@ -98,7 +98,7 @@ def race(course: Course, program: str, seconds: float, processes: int = 1) -> Sp
             with suppress(psutil.NoSuchProcess):  # it failed, and the next turn says so
                 peak = max(peak, sum(process.memory_info().rss for process in watched))
             time.sleep(0.05)
-    # Tansu's word on the end of a log is not to be relied on.
+    # What Tansu says of the end of a log is not reliable.
     if program in {*WRITERS, *WORKERS} and not isinstance(course.broker, Tansu):
         done = sum(each[-1].done for each in samples)
         written = asyncio.run(_written(settings))
@@ -149,7 +149,7 @@ def _over(samples: list[list[Sample]], total: int, seconds: float) -> bool:
 
 def _speed(samples: list[list[Sample]], peak_mib: float) -> Speed:
     begin = max(each[0].at for each in samples)
-    # A process that has read all of its share does not count for slow afterwards.
+    # A process that has read all of its share does not count as slow afterwards.
     end = min(next(s.at for s in each if s.done == each[-1].done) for each in samples)
     done, cpu, rate = 0, 0.0, 0.0
     for each in samples:

@@ -47,7 +47,7 @@ _AT_ONCE: Final = 8000
 
 
 class Start(NamedTuple):
-    """What one start came to."""
+    """The result of one start."""
 
     records: int
     seconds: float
@@ -65,7 +65,7 @@ class Restore(NamedTuple):
 
 
 def measure(broker: Broker, lines: list[bytes], records: int) -> Restore:
-    """Write so many verdicts of different records, then start twice."""
+    """Write that many verdicts of different records, then start twice."""
     settings = BenchSettings(
         brokers=broker.address,
         namespace=f"r{uuid.uuid4().hex[:12]}",

@@ -249,7 +249,7 @@ class Rocks(State):
         options.set_max_write_buffer_number(3)
         options.set_max_background_jobs(2)
         if memtable_bloom:
-            # Most keys are new: without it every one of them costs a walk of the skip list.
+            # Most keys are new: without it every one of them costs a search of the skip list.
             options.set_memtable_prefix_bloom_ratio(0.1)
             options.set_memtable_whole_key_filtering(True)
         self._write = WriteOptions()

@@ -10,7 +10,7 @@ from benchmarks.race import Course, Speed, race, runnable
 
 
 class Entry(NamedTuple):
-    """A contestant, with so many processes."""
+    """A contestant, with that many processes."""
 
     program: str
     processes: int = 1
@@ -38,7 +38,7 @@ ENTRIES: Final = (
 
 @dataclass(frozen=True)
 class Goal:
-    """How many times as fast as another an entry is to be (DESIGN section 9).
+    """How many times as fast as another an entry is to be (docs/benchmarks.md).
 
     Without `at_least` it is measured, and no goal.
     """

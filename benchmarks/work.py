@@ -38,7 +38,7 @@ class Envelope(BaseModel):
 
 def validation() -> Callable[[bytes], bool]:
     """Is it a licence submission as the model wants it?"""
-    validate = Envelope.__pydantic_validator__.validate_json  # without pydantic's detour
+    validate = Envelope.__pydantic_validator__.validate_json  # without pydantic's wrapper
 
     def valid(raw: bytes) -> bool:
         try:

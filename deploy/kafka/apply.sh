@@ -3,7 +3,7 @@
 #
 # To be run again after every `xinshao kafka render`: rights are added, every user's password is set
 # to what its file says, and a platform that is no longer listed loses its user and its rights.
-# Passwords are in no list and on no command line. docs/kafka.md tells the whole.
+# Passwords are in no list and on no command line. docs/kafka.md describes all of it.
 set -eu
 
 if [ $# -ne 4 ]; then

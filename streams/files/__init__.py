@@ -1,7 +1,7 @@
 """Files as people send them: NDJSON, CSV and XLSX, read into submissions in bounded memory.
 
 What a file is follows from its content; its name decides only between texts. A row that cannot be
-read is told, never passed over; a file that cannot be read gets one message that says what to do.
+read is reported, never skipped; a file that cannot be read gets one message that says what to do.
 """
 
 import stat
@@ -31,7 +31,7 @@ __all__ = [
 LIMITS: Final = Limits()
 
 HEAD: Final = 8192
-"""Bytes from which a file's format is told."""
+"""Bytes from which a file's format is recognised."""
 
 _NDJSON_SUFFIXES: Final = frozenset({".ndjson", ".jsonl", ".json"})
 _ZIP: Final = b"PK"
@@ -103,7 +103,7 @@ def _open(path: Path, given: Given, limits: Limits, stack: ExitStack) -> Rows:
 
 
 def _is_ndjson(path: Path, head: bytes, *, whole: bool) -> bool:
-    """Tell NDJSON from CSV, and refuse what is no text or another kind of text."""
+    """Distinguish NDJSON from CSV, and refuse what is no text or another kind of text."""
     marked = marked_encoding(head)
     start = head.decode(marked or "latin-1", "ignore").strip()
     if marked is None and b"\0" in head and not start.startswith("{"):

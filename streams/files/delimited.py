@@ -35,7 +35,7 @@ def find_delimiter(opened: Opened, given: Given) -> tuple[str, Header]:
 
 
 def split_rows(text: TextIO, delimiter: str) -> Iterator[tuple[int, Cells | Unreadable]]:
-    """Every row with its number, as a spreadsheet counts them: a quoted line break begins none.
+    """Every row with its number, as a spreadsheet counts: a quoted line break begins no new row.
 
     A row whose quotes do not match is Unreadable; reading goes on with the line after it.
     """

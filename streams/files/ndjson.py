@@ -24,7 +24,7 @@ class Lines(Generic[AnyStr]):
         self._left = LARGEST_ROW
 
     def begin(self) -> None:
-        """A new row begins with the next line."""
+        """Begin a new row with the next line."""
         self._left = LARGEST_ROW
 
     def __iter__(self) -> Self:
@@ -53,7 +53,7 @@ BLANK: Final = b" \t\r\n"
 
 
 def read_ndjson(lines: Lines[bytes], given: Given) -> Iterator[Row]:
-    """Rows of NDJSON in UTF-8; a byte order mark and blank lines are passed over."""
+    """Rows of NDJSON in UTF-8; a byte order mark and blank lines are skipped."""
     number = 0
     while True:
         number += 1
@@ -80,7 +80,7 @@ def _read(raw: bytes, given: Given) -> Delivery | Unreadable:
 
 
 def wire_form(delivery: Delivery) -> bytes:
-    """A delivery as a line of NDJSON, which is judged as what it was read from would be."""
+    """A delivery as a line of NDJSON, which gets the same verdict as what it was read from."""
     line: dict[str, Any] = {
         "unit": delivery.unit,
         "category": delivery.schema.category,
@@ -93,5 +93,5 @@ def wire_form(delivery: Delivery) -> bytes:
 
 
 def _flat(value: object) -> object:
-    """A value without what may be nested in it: of a list or an object, its kind says all."""
+    """A value without what may be nested in it: of a list or an object, its kind is enough."""
     return type(value)() if isinstance(value, list | dict) else value

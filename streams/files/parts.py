@@ -1,6 +1,6 @@
-"""The parts of an XLSX file, as a stranger may have made it: archive and XML in bounded memory.
+"""The parts of an XLSX file, which anyone may have made: archive and XML in bounded memory.
 
-Nothing is unpacked before what the archive claims was looked at, and `zipfile` unpacks no more
+Nothing is unpacked before what the archive claims was checked, and `zipfile` unpacks no more
 than that. XML goes through expat piece by piece and no tree is ever built. A document type
 declaration, which OOXML forbids (ECMA-376 part 2, 8.1.4), ends the reading: so there are no
 entities to expand and none to fetch.
@@ -28,7 +28,7 @@ DEEPEST: Final = 64
 """Elements within one another."""
 
 DENSEST: Final = 200
-"""How often smaller a part may be packed, once it is larger than `LOOSE`; tables come to 50."""
+"""How many times smaller a part may be packed, once larger than `LOOSE`; tables reach 50."""
 
 LOOSE: Final = 4 << 20
 
@@ -40,7 +40,7 @@ PIECE: Final = 1 << 16
 Attributes = dict[str, str]
 
 _BROKEN: Final = (BadZipFile, EOFError, ExpatError, KeyError, ValueError, zlib.error)
-"""What archive, XML and numbers are told broken with; `ValueError` counts undecodable texts too."""
+"""What broken archives, XML and numbers raise; `ValueError` includes undecodable texts."""
 
 _SAVE_AS: Final = "请在 Excel 或 WPS 中另存为 .xlsx 后再试"
 _WORKBOOK: Final = "xl/workbook.xml"
@@ -55,7 +55,7 @@ _OTHERS: Final = {
 
 
 class Elements:
-    """Whoever is told of a part's elements, by their names without prefix."""
+    """Called with a part's elements, by their names without prefix."""
 
     def start(self, name: str, attributes: Attributes) -> None:
         """An element begins."""
@@ -77,7 +77,7 @@ def old_format(path: Path) -> UnusableFile:
 
 
 def open_archive(path: Path, limits: Limits) -> ZipFile:
-    """Open a workbook's archive, once what it claims to hold was looked at.
+    """Open a workbook's archive, once what it claims to hold was checked.
 
     Raises:
         UnusableFile: it is no XLSX workbook, has macros or a password, is too large or broken.
@@ -107,7 +107,7 @@ def _inspect(archive: ZipFile, limits: Limits) -> None:
         raise UnusableFile("工作簿带有宏（.xlsm 等），不予读取：请另存为不含宏的 .xlsx 后再试")
     if any(part.flag_bits & 1 for part in parts.values()):
         raise UnusableFile("压缩包设有密码，读不了：请取消密码后重新保存")
-    # The other methods let an archive say how much memory unpacking takes.
+    # The other methods let an archive decide how much memory unpacking takes.
     if any(part.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for part in parts.values()):
         raise UnusableFile(f"工作簿用了少见的压缩方式，读不了：{_SAVE_AS}")
     if any(part.file_size > max(LOOSE, DENSEST * part.compress_size) for part in parts.values()):
@@ -123,10 +123,10 @@ def _inspect(archive: ZipFile, limits: Limits) -> None:
 
 
 def read_pieces(archive: ZipFile, name: str, elements: Elements) -> Iterator[int]:
-    """Tell of the elements of a part, a piece of it after the other.
+    """Report the elements of a part, one piece of it after the other.
 
     Yields:
-        How many bytes of it were told of.
+        How many bytes of it were reported.
 
     Raises:
         UnusableFile: it is broken, or made to be costly.
@@ -187,6 +187,6 @@ def plain(attributes: Attributes) -> Attributes:
 
 
 def read_whole(archive: ZipFile, name: str, elements: Elements) -> None:
-    """Tell of all elements of a part; see `read_pieces`."""
+    """Report all elements of a part; see `read_pieces`."""
     for _ in read_pieces(archive, name, elements):
         pass

@@ -11,7 +11,7 @@ LARGEST_ROW: Final = 1 << 20
 """Bytes (NDJSON) or characters (CSV) of one row: what a broker takes as one message by default."""
 
 EXPLANATIONS: Final = "填写说明"
-"""The sheet of our templates that explains, and holds no records."""
+"""The sheet of our templates with the explanations; it holds no records."""
 
 LARGEST_COLUMNS: Final = 500
 """Columns of a table; the longest field list has 31."""

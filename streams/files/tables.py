@@ -1,7 +1,7 @@
 """表格: rows of cells under a header, as CSV and XLSX have them, made into submissions.
 
 The header is the first row, near the top, most of whose cells name items of one category (by field
-code or Chinese name) or say 报送机构 or 信息类别. What stands above it is a title; a second heading
+code or Chinese name) or say 报送机构 or 信息类别. What is above it is a title; a second heading
 right below it (codes under names) belongs to it.
 """
 
@@ -22,7 +22,7 @@ HEADER_WITHIN: Final = 20
 """Rows among which the header is looked for."""
 
 LISTED: Final = 10
-"""Headings named in one note; of more, the number is told."""
+"""Headings named in one note; more are only counted."""
 
 UNIT: Final = "报送机构"
 CATEGORY: Final = "信息类别"
@@ -39,7 +39,7 @@ class Rounded(str):
 
 
 class Unfit(str):
-    """Stands for a cell whose content cannot be taken: by which rule, and why, in Chinese."""
+    """In place of a cell whose content cannot be taken: by which rule, and why, in Chinese."""
 
     rule: str
     why: str
@@ -68,12 +68,12 @@ _CODES: Final[dict[Category, dict[str, str]]] = {
 """Field code by heading, for each category."""
 
 _SAYING: Final = {UNIT: UNIT, "UNIT": UNIT, CATEGORY: CATEGORY, "CATEGORY": CATEGORY}
-"""Columns that say whose and what a row is."""
+"""Columns that name a row's unit and category."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A table's header: the row it stands in, its headings, and how well they are known.
+    """A table's header: the row it is in, its headings, and how well they are known.
 
     `category` is None where each row says its own. `named` counts the headings that are known.
     """
@@ -95,7 +95,7 @@ class Header:
 
 
 def find_header(grid: Grid, category: Category | None) -> Header | None:
-    """The header among a table's first rows; `category` is what rows are unless they say else.
+    """The header among a table's first rows; `category` is what rows are unless they say otherwise.
 
     Raises:
         UnusableFile: it fits several categories, names a column twice, or is too wide.
@@ -154,7 +154,7 @@ def no_header(category: Category | None) -> UnusableFile:
 def read_table(
     header: Header, grid: Grid, given: Given, notes: list[str], *, ragged: bool
 ) -> Iterator[Row]:
-    """The rows below the header; those wholly blank are passed over.
+    """The rows below the header; completely blank ones are skipped.
 
     Args:
         header: The grid's header (`find_header`).
@@ -227,7 +227,7 @@ class _Table:
         return bool(named) and all(named)
 
     def _columns(self, category: Category) -> dict[int, str]:
-        """Field code by column; on meeting a category, tells which of its columns are missing."""
+        """Field code by column; notes for each new category which of its columns are missing."""
         codes = self._codes.get(category)
         if codes is None:
             codes = self._codes[category] = self._header.codes(category)
@@ -284,7 +284,7 @@ class _Table:
     def _fault_of_width(
         self, cells: Cells, unit: str | None, category: Category
     ) -> Unreadable | None:
-        """Look at the cells that have no heading."""
+        """Check the cells that have no heading."""
         width = len(self._header.headings)
         for column in (*self._untitled, *range(width, len(cells))):
             if column >= len(cells) or not cells[column]:

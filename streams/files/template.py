@@ -1,7 +1,7 @@
 """模板: a workbook to fill in for each category, which `streams.files` reads as it is.
 
 Its first sheet has the headings (名称, the field codes below them) and nothing else; the example
-stands in the explanations, one item a row, where no reader can take it for a record.
+is in the explanations, one item a row, where no reader can take it for a record.
 """
 
 from functools import cache

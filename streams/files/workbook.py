@@ -5,7 +5,7 @@ TRUE, an error its own text (#N/A), so that the rules find it. Only dates are pu
 2022-06-03. Of merged cells the first one holds the value and the others are blank, as in the file.
 
 A formula is never evaluated. Its stored result is what its author saw, and counts; where none is
-stored nobody has seen one, and the row says so.
+stored nobody has seen one, and the row reports that.
 """
 
 import re
@@ -217,7 +217,7 @@ class _Texts(_Text):
 
 
 class _Rows(_Text):
-    """A sheet's rows; `done` gathers those that have ended."""
+    """A sheet's rows; `done` collects those that have ended."""
 
     def __init__(self, book: _Book) -> None:
         super().__init__()
@@ -328,7 +328,7 @@ _DIGITS: Final = "0123456789"
 
 
 _column: Final = lru_cache(maxsize=LAST_COLUMN)(column_index_from_string)
-"""A column's number, of the letters that spreadsheets give it."""
+"""A column's number, from the letters that spreadsheets give it."""
 
 
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")

@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 OPEN_NUMBER = "（文号待定）"
-"""Stands where the registry has no document number for the month."""
+"""Printed where the registry has no document number for the month."""
 
 
 def compose(
@@ -70,8 +70,8 @@ def compose(
     """Write a month's bulletin, and read it again as its readers will.
 
     Args:
-        edition: The figures and what is told beside them.
-        registry: The units, in the order in which level ones stand.
+        edition: The figures and what is reported with them.
+        registry: The units, in the order in which units with equal figures are listed.
         rules: The office's rules and texts.
         printed: The official bulletin of the same month, if there is one, to be compared with.
 

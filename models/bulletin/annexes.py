@@ -36,7 +36,7 @@ HEADINGS: Final = (
 
 
 def units_table(title: str, figures: Figures, units: Iterable[Unit], *, silent: bool) -> Table:
-    """Annex 1 or 2: a row for each of the units, by total reported; level ones in registry order.
+    """Annex 1 or 2: a row for each of the units, by total reported; equal ones in registry order.
 
     Args:
         title: The table's title.

@@ -15,7 +15,7 @@ UNKNOWN: Final = "与已公布的不同，原因待核实"
 def discrepancies(cells: Iterable[Cell], printed: Iterable[PrintedCell]) -> Iterator[Discrepancy]:
     """Every number and rate that differs from what was printed, or was not printed at all.
 
-    A difference that a known fault of the print does not explain has the reason `UNKNOWN`.
+    A difference that no known fault of the print explains has the reason `UNKNOWN`.
     """
     ours = {Duty(cell.unit, cell.category): cell.tally for cell in cells}
     theirs = {Duty(cell.unit, cell.category): cell for cell in printed}

@@ -15,10 +15,10 @@ from models.tally import Tally
 from models.words import Category, UnitKind
 
 Value: TypeAlias = int | Decimal | str | None
-"""What stands in a table's cell."""
+"""What is in a table's cell."""
 
 LONG: Final = 20
-"""A text of more characters is running text, and no name."""
+"""A text of more characters is running text, not a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Standing(NamedTuple):
 
 
 class Change(NamedTuple):
-    """环比: where a unit stood last month and stands now, in one category of 双公示.
+    """环比: a unit's standing last month and now, in one category of 双公示.
 
     A standing is None where there is no rate.
     """

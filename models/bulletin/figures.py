@@ -1,4 +1,4 @@
-"""What a bulletin is made of: the month's figures, and what is told beside them."""
+"""What a bulletin is made of: the month's figures, and what is reported with them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Activity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A month's tallies and its publicity, as whoever keeps the records counts them."""
+    """A month's tallies and its publicity, as the keeper of the records counts them."""
 
     month: MonthText
     tallies: _Tallies
@@ -70,7 +70,7 @@ class NewPlatform(NamedTuple):
 
 
 class Platforms(NamedTuple):
-    """平台对接: how many are connected at the month's end, and which of them since its begin."""
+    """平台对接: how many are connected at the month's end, and which of them since its start."""
 
     connected: int
     new: tuple[NewPlatform, ...] = ()
@@ -164,10 +164,10 @@ class DetailRow:
 
 
 def revisions(told: Iterable[Figures], now: Mapping[Month, Figures]) -> Iterator[Revision]:
-    """Each figure of earlier months that is no longer what was told, and has not been told since.
+    """Each figure of earlier months that differs from the last one reported of it.
 
     Args:
-        told: What was last told of each month (`last_told`).
+        told: What was last reported of each month (`last_told`).
         now: The live figures of the same months.
     """
     for figures in told:

@@ -30,7 +30,7 @@ ALL_OF: Final = {UnitKind.DISTRICT: "各区", UnitKind.DEPARTMENT: "市直单位
 
 
 def in_text(unit: str) -> str:
-    """A unit's name as the text has it: brackets in full width."""
+    """A unit's name as the text writes it: brackets in full width."""
     return unit.translate({ord("("): "（", ord(")"): "）"})
 
 

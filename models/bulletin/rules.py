@@ -57,9 +57,9 @@ class Lists(Entry):
 
 
 class Rankings(Entry):
-    """How units are ranked by their rates. `ties`: whether a list grows by those level at its end.
+    """How units are ranked by their rates. `ties`: whether a list grows by units equal at its end.
 
-    `precedence` orders units that are level in both rates; others follow in registry order.
+    `precedence` orders units that are equal in both rates; others follow in registry order.
     """
 
     districts: Lists
@@ -221,7 +221,7 @@ class BulletinRules(Entry):
         raise RegistryError(*(f"{FILE}:{line}: {message}" for line, message in problems))
 
     def issue(self, month: Month) -> Issue | None:
-        """What is entered for the month."""
+        """What the file has for the month."""
         return next((issue for issue in self.issues if issue.month == month), None)
 
 

@@ -36,11 +36,11 @@ RENDERINGS: Final[dict[str, Callable[[Bulletin], bytes]]] = {
 
 
 class AlreadyFrozenError(InputError):
-    """The month's bulletin is published; its numbers stay for ever."""
+    """The month's bulletin is published; its numbers never change."""
 
 
 class FiguresSource(Protocol):
-    """Whoever keeps the records, and the bulletins that were published of them.
+    """What keeps the records, and the bulletins that were published of them.
 
     A record counts in the month (Asia/Shanghai) of its first receipt.
     """
@@ -71,7 +71,7 @@ def edition_of(
     """The month's edition: as it was published, or made of the figures as they are now.
 
     It is compared with the month before as published, else as it is now, and lists what moved of
-    earlier published months since that was last told.
+    earlier published months since that was last reported.
     """
     frozen = source.frozen(month)
     if frozen is not None:

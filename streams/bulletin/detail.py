@@ -26,16 +26,16 @@ HEADINGS: Final = (
 
 _TIMELY: Final = {True: "及时", False: "逾期", None: "未定"}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the begin of a formula (OWASP, CSV Injection)."""
+"""What a spreadsheet takes for the start of a formula (OWASP, CSV Injection)."""
 
 
 def write_details(rows: Iterable[DetailRow], path: Path) -> dict[Category, Tally]:
-    """Write the rows as CSV that Excel and WPS open; what they count to, by category.
+    """Write the rows as CSV that Excel and WPS open; their counts, by category.
 
     One row after the other: memory does not grow with their number.
     """
     counted: dict[Category, Tally] = {}
-    # The mark at the begin tells spreadsheets that it is UTF-8.
+    # The mark at the start shows spreadsheets that it is UTF-8.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADINGS)

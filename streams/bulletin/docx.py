@@ -1,4 +1,4 @@
-"""The bulletin as an official document (公文): the text upright, the annexes across.
+"""The bulletin as an official document (公文): the text in portrait, the annexes in landscape.
 
 Page, type and spacing follow GB/T 9704-2012 党政机关公文格式.
 """
@@ -37,12 +37,12 @@ SIZE_4: Final = Pt(14)
 SIZE_5: Final = Pt(10.5)
 """二号, 三号, 四号 and 五号."""
 SMALL: Final = Pt(8)
-"""Lets 25 units stand on one page."""
+"""Lets 25 units fit on one page."""
 
 LINE: Final = Pt(28)
 RED: Final = RGBColor(0xC0, 0x00, 0x00)
 MARGIN: Final = Mm(15)
-"""Of the pages that lie across."""
+"""Of the landscape pages."""
 
 LEFT: Final = WD_ALIGN_PARAGRAPH.LEFT
 CENTRE: Final = WD_ALIGN_PARAGRAPH.CENTER
@@ -55,7 +55,7 @@ _WIDE: Final = 12
 def render(bulletin: Bulletin) -> bytes:
     """A document for Word, WPS or LibreOffice. The comparison with what was published is left out.
 
-    Its fonts are named, not embedded; where they are missing, the reader's own stand in.
+    Its fonts are named, not embedded; where they are missing, the reader's own are used.
     """
     paper = Document()
     paper.core_properties.title = bulletin.title
@@ -170,7 +170,7 @@ def _style(
     run.font.bold = bold
     if colour is not None:
         run.font.color.rgb = colour
-    # python-docx has a word for the font of Latin letters only.
+    # python-docx can only set the font of Latin letters.
     run._element.get_or_add_rPr().get_or_add_rFonts().set(qn("w:eastAsia"), font)
 
 
@@ -247,7 +247,7 @@ def _fill(
     _style(paragraph.add_run(text), font, size)
 
 
-# --- what python-docx has no words for --------------------------------------------------------
+# --- what python-docx cannot do by itself -----------------------------------------------------
 
 
 def _element(tag: str, **attributes: str) -> Any:
@@ -266,7 +266,7 @@ def _page_number() -> Iterator[Any]:
 
 
 def _narrow_margins(grid: Grid) -> None:
-    """Leave 1 pt beside the text of a cell, where Word leaves 5.4."""
+    """Leave 1 pt beside the text of a cell, where Word leaves 5.4 pt."""
     margins = _element("w:tblCellMar")
     for side in ("left", "right"):
         margins.append(_element(f"w:{side}", w="20", type="dxa"))

@@ -1,4 +1,4 @@
-"""The bulletin as one HTML page that prints on A4: text upright, annexes across."""
+"""The bulletin as one HTML page that prints on A4: text in portrait, annexes in landscape."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -53,7 +53,7 @@ tr { break-inside: avoid; }
 
 
 def render(bulletin: Bulletin) -> bytes:
-    """One HTML page in UTF-8, with nothing beside it."""
+    """One HTML page in UTF-8, without other files."""
     return "\n".join(_page(bulletin)).encode()
 
 

@@ -1,4 +1,4 @@
-"""The bulletin for machines: the flat cells beside the sections, annexes and comparisons."""
+"""The bulletin for machines: flat cells, and the sections, annexes and comparisons."""
 
 from decimal import Decimal
 from typing import Any

@@ -29,7 +29,7 @@ _WIDTH: Final = 7.5
 _ROW_HEIGHT: Final = 19
 _LINE_HEIGHT: Final = 14
 _ONE_PAGE: Final = 30
-"""A table of so many rows is made to fit on one page."""
+"""A table of up to this many rows is made to fit on one page."""
 _MARGIN: Final = 0.4
 _A4: Final = 9
 _TOP_ROWS: Final = 2
@@ -37,7 +37,7 @@ _TOP_ROWS: Final = 2
 
 
 def render(bulletin: Bulletin) -> bytes:
-    """A workbook; numbers are numbers and rates are percentages, so that both can be reckoned."""
+    """A workbook; numbers are numbers and rates are percentages, to be computed with."""
     book = Workbook()
     book.remove(book.worksheets[0])
     book.properties.title = bulletin.title
@@ -108,7 +108,7 @@ def _write(cell: Cell, value: Value, alignment: Alignment) -> None:
 
 
 def _text(cell: Cell, text: str, font: Font, alignment: Alignment) -> None:
-    """Write a text as a text: one that begins with = is no formula."""
+    """Write a text as a text: one that begins with = is not a formula."""
     cell.value = text
     cell.data_type = "s"
     cell.font, cell.alignment = font, alignment
@@ -129,7 +129,7 @@ def _height(table: Table, row: tuple[Value, ...]) -> float:
 
 
 def _printed(sheet: Worksheet, heading_rows: int, *, one_page: bool) -> None:
-    """A4 across, as wide as the paper, headings on every page, page numbers below."""
+    """A4 landscape, as wide as the paper, headings on every page, page numbers below."""
     sheet.page_setup.paperSize = _A4
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, int(one_page)

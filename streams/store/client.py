@@ -31,11 +31,11 @@ CHDB: Final = "chdb:"
 """What the address of an embedded store begins with; its folder follows."""
 
 CHDB_FOLDER: Final = "clickhouse"
-"""What that folder is called in the data folder of the embedded stack."""
+"""The name of that folder in the data folder of the embedded stack."""
 
 _CONNECT_TIMEOUT: Final = 5
 _SESSION: Final = {
-    # What is answered is written, and refused as a whole or not at all.
+    # What is acknowledged is written; an insert is refused as a whole or not at all.
     "async_insert": 0,
     "date_time_input_format": "best_effort",
     # A message's numbers are numbers, and its text comes back as it was.
@@ -68,7 +68,7 @@ _REFUSALS: Final = frozenset(
         469,  # VIOLATED_CONSTRAINT
     }
 )
-"""ClickHouse's codes for "these rows, never": waiting mends none of them."""
+"""ClickHouse's codes for "these rows, never": waiting fixes none of them."""
 
 _MISSING: Final = frozenset({60, 81})  # UNKNOWN_TABLE, UNKNOWN_DATABASE
 
@@ -123,7 +123,7 @@ class Store:
     def insert(self, table: str, rows: Sequence[bytes]) -> None:
         """Insert rows, each a JSON object of column to value; all are written when it returns.
 
-        A call that failed may have been applied all the same: what is inserted must bear that.
+        A call that failed may still have been applied: inserting the same again must do no harm.
 
         Raises:
             RefusedError: a row is not one of this table; none of them was inserted.
@@ -135,7 +135,7 @@ class Store:
             )
 
     def rows(self, sql: str, **parameters: Any) -> Sequence[Any]:
-        """The rows of a query, each a sequence; {name:Type} in it stands for a parameter.
+        """The rows of a query, each a sequence; {name:Type} in it is a parameter.
 
         Raises:
             StoreUnavailableError: the store does not answer, or not now.
@@ -165,7 +165,7 @@ class Store:
 
 
 _WAIT: Final = {"wait_end_of_query": 1}
-"""An answer of success is given at the end, when it is one."""
+"""Have the server report success only at the end, once it is certain."""
 
 
 def _connect(settings: Settings) -> Client:
@@ -202,7 +202,7 @@ def _connect(settings: Settings) -> Client:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """Tell what ClickHouse refuses for good from what may go better later."""
+    """Distinguish what ClickHouse refuses for good from what may succeed later."""
     try:
         yield
     except (ClickHouseError, HTTPError) as error:

@@ -28,7 +28,7 @@ RUN: Final = "请运行 xinshao migrate（演示的数据文件夹另加 --data�
 
 
 class Connection(Protocol):
-    """What a schema is looked at and changed through: a `Store`, whatever is in its database."""
+    """Through which a schema is read and changed: a `Store`, whatever is in its database."""
 
     @property
     def database(self) -> str:
@@ -65,7 +65,7 @@ class Migration:
 
 
 class Retention(NamedTuple):
-    """How many months after the day in its column a row of a table goes; 0: never."""
+    """How many months after the day in its column a row of a table is deleted; 0: never."""
 
     table: str
     column: str
@@ -94,7 +94,7 @@ def migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     """The migrations of a folder, in order: 001_name.sql, 002_name.sql and so on.
 
     Raises:
-        StoreError: a number is missing or there twice, or a file is not named so.
+        StoreError: a number is missing or used twice, or a file is not named like that.
     """
     found = []
     for number, path in enumerate(sorted(folder.glob("*.sql")), start=1):
@@ -139,7 +139,7 @@ def bring_up_to_date(
 ) -> Changes:
     """Make the database where it is missing, apply what it lacks, and set the retentions.
 
-    Several may do so at the same time, and one that broke off is taken up again.
+    Several may do so at the same time, and one that broke off is continued.
 
     Raises:
         StoreError: an applied migration was edited, or the database is that of a newer program;

@@ -7,7 +7,7 @@ from streams.store.client import Store
 
 
 class RejectEntry(NamedTuple):
-    """A reject as it is listed; `size` is in bytes, `redriven` tells that it was put back."""
+    """A reject as it is listed; `size` is in bytes, `redriven` says that it was put back."""
 
     id: str
     rule: str

@@ -11,11 +11,11 @@ from streams.store.client import Store
 from streams.store.columns import TALLY_COLUMNS, TALLY_SUMS
 
 _AT_ONCE: Final = 50_000
-"""About how many records are read in one go, when a unit's days are not fuller than that."""
+"""About how many records are read in one go, unless a single day of a unit has more."""
 _DAYS: Final = 31
 
 _KEY: Final = slice(len('{"record_key":"'), len('{"record_key":"') + 32)
-"""Where the record key stands in a row of verdicts_now, its first column."""
+"""Where the record key is in a row of verdicts_now, its first column."""
 
 _MONTHS: Final = """
 SELECT unit, toStartOfMonth(day) AS month, count()
@@ -38,7 +38,7 @@ WHERE epoch = {epoch:UInt64}
 GROUP BY partition
 """
 
-# What was counted and is no more is there with nothing.
+# What was counted and no longer exists is there with zeros.
 _COUNTED: Final = f"""
 SELECT partition, unit, category, day, {TALLY_SUMS}
 FROM

@@ -1,8 +1,8 @@
 """Who may do what on Kafka: its users and their rights, as the registry asks for them.
 
 Each part of the program is a user of its own with what it needs and no more. A platform that writes
-to Kafka itself is a user called as its ingress topic, which may write there, and nothing else.
-`deploy/kafka/apply.sh` puts this into force; what is not granted, Kafka refuses.
+to Kafka itself is a user named as its ingress topic, which may write there, and nothing else.
+`deploy/kafka/apply.sh` puts this into force; Kafka refuses what is not granted.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -22,7 +22,7 @@ _HEAD: Final = """\
 
 
 class Grant(NamedTuple):
-    """A right: what a user may do with which topics or groups; reading or writing tells of them."""
+    """A right: what a user may do with which topics or groups; read and write include describe."""
 
     user: str
     operations: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Bringing the store's schema up to date, and looking whether it is."""
+"""Bringing the store's schema up to date, and checking whether it is."""
 
 from streams.settings import Settings
 from streams.store.client import Store

@@ -1,4 +1,4 @@
-"""Holding against each other what should be the same: three ways to the figures of a month.
+"""Comparing what should be the same: three ways to the figures of a month.
 
 Live: the tallies in the log, as the worker shows them. Stored: the tallies in the store. Counted:
 the records in the store, counted again. A stream that moves is not everywhere at once, so a
@@ -68,7 +68,7 @@ async def reconcile(
         month: the month.
         store: the store.
         log: where the log is; None to compare the store with itself.
-        patience: seconds for differences to go away, where the stream moves.
+        patience: seconds for differences to disappear, where the stream moves.
 
     Raises:
         StoreUnavailableError, StoreError: the store fails.

@@ -1,4 +1,4 @@
-"""What could not be read: looked at in the log, and put back once the cause is removed."""
+"""What could not be read: listed from the log, and put back once the cause is removed."""
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable
@@ -46,7 +46,7 @@ class Rejects:
 
     async def all(self, wanted: Callable[[Reject], bool] = lambda _reject: True) -> list[Reject]:
         """Every reject up to now, oldest first; one that was put back says so."""
-        # A topic that was made anew counts its offsets anew: the time tells the places apart.
+        # A topic that was made again restarts its offsets: the time distinguishes the places.
         found: dict[tuple[str, int], Reject] = {}
         fence = await Fence.write(self._writer, self._topic, 0)
         async with reading(self._settings) as consumer:
@@ -71,8 +71,8 @@ class Rejects:
     async def redrive(self, reject: Reject) -> None:
         """Put a reject back where it came from, and mark that this was done.
 
-        It is as it was, but for the origin that admission gave it: as a message of its own it is
-        no repeat of the one that was rejected.
+        It is as it was, except for the origin that admission gave it: as a message of its own it is
+        not a repeat of the one that was rejected.
 
         Dying between the two puts it back twice; the second is a duplicate, which counts as one.
         """

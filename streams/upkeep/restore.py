@@ -3,8 +3,8 @@
 Done after a cluster was lost, and by the embedded stack, whose broker keeps nothing, on each start.
 
 The latest verdict of every record goes back into verdicts, under its old position: the new log's
-epoch is higher, so what is submitted from now on comes after it. The tallies are counted anew from
-the records, for the partitions as they are now, and stand at the beginning of the new log.
+epoch is higher, so what is submitted from now on comes after it. The tallies are counted again from
+the records, for the partitions as they are now, and are at the beginning of the new log.
 """
 
 import logging
@@ -108,7 +108,7 @@ async def _require_empty(settings: Settings) -> None:
 
 
 def _tallies(store: Store, partitions: int, epoch: int) -> Iterator[tuple[TallyKey, TallyValue]]:
-    """What the records count for now, and nothing for what was counted and is no more."""
+    """What the records count for now, and zeros for what was counted and no longer exists."""
     offsets = last_offsets(store, partitions, epoch)
 
     def at(partition: int) -> Position:

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from models.errors import InputError
 from models.records import SCHEMAS, Schema
-from models.words import SHANGHAI, Category, Op
+from models.words import CATEGORY_OF, SHANGHAI, Category, Op
 
 
 class Position(NamedTuple):
@@ -188,7 +188,7 @@ _YEARS_OF_RECEIPT: Final = range(1970, 2100)
 
 _CHINA: Final = timezone(timedelta(hours=8))
 _SCHEMA_OF: Final[dict[object, Schema]] = {
-    name: SCHEMAS[category] for category in Category for name in (category.value, category.zh)
+    name: SCHEMAS[category] for name, category in CATEGORY_OF.items()
 }
 _OPS: Final[dict[object, Op]] = {op.value: op for op in Op}
 _CATEGORY_NAMES: Final = "、".join(category.value for category in Category)

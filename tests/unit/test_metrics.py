@@ -13,6 +13,7 @@ from streams.clock import DataClock
 from streams.counting.rollup import Rollup
 from streams.log.source import Batch
 from streams.log.wire import PlatformSeen, TallyKey, TallyValue
+from streams.meters import UNIT_COUNTS
 from streams.watch.collectors import UnitCollector
 from tests.support.deployed import CALENDAR
 
@@ -38,6 +39,10 @@ def told(rollup: Rollup, clock: DataClock) -> dict[str, dict[tuple[str, ...], fl
         family.name: {tuple(sample.labels.values()): sample.value for sample in family.samples}
         for family in families
     }
+
+
+def test_every_count_of_a_tally_has_its_metric() -> None:
+    assert (*UNIT_COUNTS,) == Tally._fields
 
 
 def test_silence_is_told_in_working_days() -> None:

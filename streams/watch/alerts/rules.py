@@ -111,7 +111,7 @@ def _alert(name: str, expr: str, lasting: str, labels: dict[str, str], **annotat
 
 def _figures() -> Iterator[Rule]:
     """What workers report that have read all tallies, whichever of them holds the unit."""
-    for count in ("reported", "compliant", "timely"):
+    for count in dict.fromkeys(each for kind in RateKind for each in (kind.whole, kind.part)):
         yield _record(
             _month(count),
             _told(f'xinshao_unit_{count}_records{{window="month"}}', "unit, category"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import Field
 
 from models.bulletin import Figures
-from models.bulletin.document import Standing as Ranked
+from models.bulletin.document import Standing
 from models.bulletin.rankings import standings
 from models.calendar import Calendar
 from models.month import Month
@@ -261,7 +261,7 @@ def last_submissions(store: Store) -> dict[str, datetime]:
     return dict(store.rows("SELECT platform, last_submission FROM platforms_now"))
 
 
-class Standing:
+class Answers:
     """The store's answers. For one thread at a time, as the store is."""
 
     def __init__(self, store: Store, registry: Registry, calendar: Calendar) -> None:
@@ -422,8 +422,8 @@ class Standing:
         )
 
 
-def _ranked(rate: Ranked) -> RankedRate:
-    return RankedRate(percent=float(rate.rate), rank=rate.rank)
+def _ranked(standing: Standing) -> RankedRate:
+    return RankedRate(percent=float(standing.rate), rank=standing.rank)
 
 
 def _rate(percent: Decimal | None, limits: Limits | None, *, enough: bool) -> Rate:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from models.calendar import Calendar
 from models.registry import Registry
 from streams.settings import Settings
-from streams.store.answers import Standing
+from streams.store.answers import Answers
 from streams.store.client import Store
 from streams.store.errors import StoreUnavailableError
 
@@ -34,7 +34,7 @@ class Desk:
         self._opened: list[Store] = []
         self._asked = 0
 
-    async def ask(self, question: Callable[[Standing], T]) -> T:
+    async def ask(self, question: Callable[[Answers], T]) -> T:
         """The answer to a question.
 
         Raises:
@@ -62,10 +62,10 @@ class Desk:
         if not answering.cancelled():
             answering.exception()  # retrieved, in case the caller is gone
 
-    def _answer(self, question: Callable[[Standing], T]) -> T:
-        standing: Standing | None = getattr(self._own, "standing", None)
-        if standing is None:
+    def _answer(self, question: Callable[[Answers], T]) -> T:
+        answers: Answers | None = getattr(self._own, "answers", None)
+        if answers is None:
             store = Store.open(self._settings)
             self._opened.append(store)
-            standing = self._own.standing = Standing(store, self._registry, self._calendar)
-        return question(standing)
+            answers = self._own.answers = Answers(store, self._registry, self._calendar)
+        return question(answers)

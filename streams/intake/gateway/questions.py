@@ -23,11 +23,11 @@ from streams.intake.gateway.schemas import MEDIA_TYPE, submission_schema
 from streams.intake.gateway.services import Services
 from streams.intake.keys import Key
 from streams.store.answers import (
+    Answers,
     Cursor,
     PendingPage,
     Ranking,
     Receipt,
-    Standing,
     UnitSummary,
 )
 from streams.store.errors import StoreError, StoreUnavailableError
@@ -75,7 +75,7 @@ async def receipt(
     gateway: Gateway,
 ) -> Receipt:
     """What became of a submission of the key's platform, or for one of its units."""
-    owned = await _ask(gateway, lambda standing: standing.receipt(id)) or gateway.received(id)
+    owned = await _ask(gateway, lambda answers: answers.receipt(id)) or gateway.received(id)
     if owned is None or not (owned.platform == key.platform or owned.unit in key.units):
         raise Problem(
             "submission-unknown",
@@ -97,7 +97,7 @@ async def summary(
 ) -> UnitSummary:
     """A month of a unit as it is now; published figures never change, these do."""
     name, of = _unit(unit, key, gateway), _month(month, gateway)
-    return await _ask(gateway, lambda standing: standing.summary(name, of))
+    return await _ask(gateway, lambda answers: answers.summary(name, of))
 
 
 @router.get(
@@ -127,14 +127,14 @@ async def pending(
             "The cursor is none that a page gave.",
             path="cursor",
         ) from None
-    return await _ask(gateway, lambda standing: standing.pending(name, today, limit, after))
+    return await _ask(gateway, lambda answers: answers.pending(name, today, limit, after))
 
 
 @router.get("/ranking", summary="双公示排名", responses=problems(401, 422, 503))
 async def ranking(_key: Caller, gateway: Gateway, month: MonthName = None) -> Ranking:
     """The month's ranking of all units; of a published month as it was published."""
     of = _month(month, gateway)
-    return await _ask(gateway, lambda standing: standing.ranking(of))
+    return await _ask(gateway, lambda answers: answers.ranking(of))
 
 
 @router.get("/schemas", summary="各信息类别的字段清单和模板")
@@ -181,7 +181,7 @@ def filled_in_by_hand(category: Category) -> Response:
     )
 
 
-async def _ask(gateway: Services, question: Callable[[Standing], T]) -> T:
+async def _ask(gateway: Services, question: Callable[[Answers], T]) -> T:
     """The store's answer."""
     if gateway.desk is None:
         raise Problem(

@@ -14,7 +14,7 @@ from models.words import IN_TOTAL, Category, UnitKind
 from streams.demo.tansu import Tansu
 from streams.log.writer import Message
 from streams.settings import Settings
-from streams.store.answers import NEVER, Cursor, PendingRecord, Standing
+from streams.store.answers import NEVER, Answers, Cursor, PendingRecord
 from streams.store.client import Store
 from streams.worker import Worker, working
 from tests.support.clickhouse import migrated
@@ -45,8 +45,8 @@ def store(settings: Settings) -> Iterator[Store]:
 
 
 @pytest.fixture
-def standing(settings: Settings, store: Store) -> Standing:
-    return Standing(store, registry_of(settings.registry), calendar_of(settings.registry))
+def answers(settings: Settings, store: Store) -> Answers:
+    return Answers(store, registry_of(settings.registry), calendar_of(settings.registry))
 
 
 async def in_rounds(settings: Settings, worker: Worker, messages: list[Message]) -> Outcome:
@@ -56,11 +56,11 @@ async def in_rounds(settings: Settings, worker: Worker, messages: list[Message])
     return await assert_equal_to_oracle(settings)
 
 
-def pages(standing: Standing, unit: str, limit: int) -> list[PendingRecord]:
+def pages(answers: Answers, unit: str, limit: int) -> list[PendingRecord]:
     found: list[PendingRecord] = []
     after = None
     while True:
-        page = standing.pending(unit, TODAY, limit, after)
+        page = answers.pending(unit, TODAY, limit, after)
         assert len(page.records) <= limit
         found += page.records
         if page.next is None:
@@ -70,7 +70,7 @@ def pages(standing: Standing, unit: str, limit: int) -> list[PendingRecord]:
 
 
 async def test_pending_pages_hold_every_pending_record_once_the_nearest_deadline_first(
-    settings: Settings, standing: Standing
+    settings: Settings, answers: Answers
 ) -> None:
     async with working(settings) as worker:
         outcome = await in_rounds(settings, worker, Deliveries(21, subjects=120).take(900))
@@ -84,7 +84,7 @@ async def test_pending_pages_hold_every_pending_record_once_the_nearest_deadline
         expected = sorted(due(key, s) for key, s in states.items() if s.pending)
         moved += sum(s.compliant and s.version > 1 for s in states.values())
         for limit in (1, 7, 500):
-            found = pages(standing, unit, limit)
+            found = pages(answers, unit, limit)
             assert [(r.deadline or NEVER, bytes.fromhex(r.record_key)) for r in found] == expected
         calendar = calendar_of(settings.registry)
         for record in found:
@@ -97,7 +97,7 @@ async def test_pending_pages_hold_every_pending_record_once_the_nearest_deadline
 
 
 async def test_a_summary_and_the_ranking_count_as_the_oracle_does(
-    settings: Settings, standing: Standing
+    settings: Settings, answers: Answers
 ) -> None:
     async with working(settings) as worker:
         outcome = await in_rounds(settings, worker, Deliveries(22).take(600))
@@ -109,7 +109,7 @@ async def test_a_summary_and_the_ranking_count_as_the_oracle_does(
             counted[place] = counted.get(place, NOTHING).plus(tally)
     assert counted
     for unit in {unit for unit, _ in counted}:
-        summary = standing.summary(unit, june)
+        summary = answers.summary(unit, june)
         mine = {each: tally for (of, each), tally in counted.items() if of == unit}
         assert summary.total == sum(t.reported for c, t in mine.items() if c in IN_TOTAL)
         for told in summary.categories:
@@ -122,7 +122,7 @@ async def test_a_summary_and_the_ranking_count_as_the_oracle_does(
                 level = "critical" if rate < 95 else "warning" if rate < 98 else "ok"
                 assert told.compliance.level == level
         assert not any(mine.values())
-    ranking = standing.ranking(june)
+    ranking = answers.ranking(june)
     assert not ranking.published
     ranked = {
         (group.category, unit.unit): unit.compliance
@@ -145,14 +145,14 @@ async def test_a_summary_and_the_ranking_count_as_the_oracle_does(
 
 
 async def test_a_receipt_tells_what_its_submission_came_to_then_and_that_it_was_superseded(
-    settings: Settings, standing: Standing
+    settings: Settings, answers: Answers
 ) -> None:
     def sent(id_: str, **given: Any) -> Message:
         return keyed(delivery(envelope={"id": id_, "platform": "jiangxia-tong"}, **given))
 
     async with working(settings) as worker:
         await in_rounds(settings, worker, [sent("first", XK_ZT="9"), sent("again", XK_ZT="9")])
-        before = standing.receipt("first")
+        before = answers.receipt("first")
         await in_rounds(
             settings, worker, [sent("mended"), sent("elsewhere", XK_WSH="武〔2022〕7号")]
         )
@@ -162,7 +162,7 @@ async def test_a_receipt_tells_what_its_submission_came_to_then_and_that_it_was_
     assert (before.platform, before.unit) == ("jiangxia-tong", "江夏区")
     told = {}
     for id_ in ("first", "again", "mended", "elsewhere"):
-        owned = standing.receipt(id_)
+        owned = answers.receipt(id_)
         assert owned is not None
         receipt, verdict = owned.receipt, owned.receipt.verdict
         assert verdict is not None
@@ -178,10 +178,10 @@ async def test_a_receipt_tells_what_its_submission_came_to_then_and_that_it_was_
         "mended": ("correction", True, False),
         "elsewhere": ("new", True, False),
     }
-    rejected = standing.receipt("bad")
+    rejected = answers.receipt("bad")
     assert rejected is not None
     assert (rejected.receipt.state, rejected.receipt.verdict) == ("rejected", None)
     assert rejected.receipt.rejected is not None
     assert "无此机构" not in rejected.platform
     assert rejected.unit is None
-    assert standing.receipt("none") is None
+    assert answers.receipt("none") is None

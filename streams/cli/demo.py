@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from models.tally import Duty, Tally
-    from streams.demo.month import Difference
+    from streams.demo.month import Mismatch
     from streams.demo.simulate import Plan
 
 MONTH: Final = Month(2022, 6)
@@ -145,7 +145,7 @@ def _percent(rate: Decimal | None) -> str:
     return "" if rate is None else f"{rate}%"
 
 
-def _tell(plan: "Plan", found: "list[Difference]") -> None:
+def _tell(plan: "Plan", found: "list[Mismatch]") -> None:
     out = stdout()
     total = sum(cell.reported for cell in plan.cells)
     if not found:

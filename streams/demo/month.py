@@ -29,14 +29,14 @@ class DemoError(OperatorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Mismatch:
     """A cell whose live figures are not those of the plan."""
 
     cell: PlannedCell
     live: Tally
 
 
-def differences(plan: Plan, tallies: dict[Duty, Tally]) -> list[Difference]:
+def mismatches(plan: Plan, tallies: dict[Duty, Tally]) -> list[Mismatch]:
     """Every cell of the plan whose reported, compliant or timely records are other than planned."""
     found = []
     for cell in plan.cells:
@@ -46,7 +46,7 @@ def differences(plan: Plan, tallies: dict[Duty, Tally]) -> list[Difference]:
             cell.compliant,
             cell.timely,
         ):
-            found.append(Difference(cell, live))
+            found.append(Mismatch(cell, live))
     return found
 
 
@@ -61,7 +61,7 @@ async def run(
     plan: Plan,
     seed: int,
     show: Callable[[int, int], None],
-) -> list[Difference]:
+) -> list[Mismatch]:
     """Feed the plan's month and wait until all of it is judged; where the figures differ.
 
     `show` is called with the submissions sent and judged so far.
@@ -86,11 +86,11 @@ async def run(
     return await settled(worker, plan)
 
 
-async def settled(worker: Worker, plan: Plan) -> list[Difference]:
+async def settled(worker: Worker, plan: Plan) -> list[Mismatch]:
     """Wait until the figures are those of the plan; where they still differ after a while."""
     patience = time.monotonic() + _PATIENCE
     while True:
-        found = differences(plan, month_of(worker, plan.month))
+        found = mismatches(plan, month_of(worker, plan.month))
         if not found or time.monotonic() > patience:
             return found
         await asyncio.sleep(_LOOK_EVERY)

@@ -138,7 +138,7 @@ class Contact(Entry):
     ) = Field(default=None, repr=False)
 
 
-class Limits(Entry):
+class AlertLines(Entry):
     """A rate's alert lines in percent: below `warning` 预警, below `critical` 严重."""
 
     warning: Percent
@@ -155,13 +155,13 @@ class Threshold(Entry):
     """告警阈值 of a category, or of one unit in it (then it replaces the category's).
 
     No alert while fewer than `min_count` records are counted. `for_` (`for` in the file) is a
-    Prometheus duration. A rate without limits is not alerted on.
+    Prometheus duration. A rate without lines is not alerted on.
     """
 
     category: Category
     unit: UnitId | None = None
-    compliance: Limits | None = None
-    timeliness: Limits | None = None
+    compliance: AlertLines | None = None
+    timeliness: AlertLines | None = None
     min_count: Annotated[int, Field(strict=True, ge=1)]
     for_: Annotated[
         str,
@@ -169,7 +169,7 @@ class Threshold(Entry):
         form(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?", "应为时长，如 15m、1h30m"),
     ]
 
-    def limits(self, kind: RateKind) -> Limits | None:
+    def lines(self, kind: RateKind) -> AlertLines | None:
         """The alert lines of a rate."""
         return self.compliance if kind is RateKind.COMPLIANCE else self.timeliness
 
@@ -356,7 +356,8 @@ class _Reader:
                     if error["type"] != "default_factory_not_called":  # follows from another error
                         path = error["loc"]
                         line = sheet.line(index, *path)
-                        keys = keys_of(Limits if len(path) > 1 else model)  # no others lie deeper
+                        # No other entries lie deeper.
+                        keys = keys_of(AlertLines if len(path) > 1 else model)
                         self.problems.append(_Problem(file, line, in_chinese(error, keys)))
         return sheet
 

@@ -17,7 +17,7 @@ from models.bulletin.rankings import standings
 from models.calendar import Calendar
 from models.month import Month
 from models.rates import RateKind
-from models.registry import Limits, Registry
+from models.registry import AlertLines, Registry
 from models.tally import NOTHING, Duty, Tally
 from models.verdict import BrokenRule, PublicModel, PublicVerdict
 from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category, UnitKind
@@ -354,7 +354,7 @@ class Answers:
         held_to = self._registry.thresholds_for(unit, category)
         enough = held_to is not None and tally.reported >= held_to.min_count
         compliance, timeliness = (
-            _rate(kind.of(tally), held_to.limits(kind) if held_to else None, enough=enough)
+            _rate(kind.of(tally), held_to.lines(kind) if held_to else None, enough=enough)
             for kind in RateKind
         )
         return CategorySummary(
@@ -426,17 +426,17 @@ def _ranked(standing: Standing) -> RankedRate:
     return RankedRate(percent=float(standing.rate), rank=standing.rank)
 
 
-def _rate(percent: Decimal | None, limits: Limits | None, *, enough: bool) -> Rate:
-    if limits is None:
+def _rate(percent: Decimal | None, lines: AlertLines | None, *, enough: bool) -> Rate:
+    if lines is None:
         return Rate(percent=_plain(percent))
     level: Literal["ok", "warning", "critical"] | None = None
     if percent is not None and enough:
-        level = "ok" if percent >= limits.warning else "warning"
-        level = "critical" if percent < limits.critical else level
+        level = "ok" if percent >= lines.warning else "warning"
+        level = "critical" if percent < lines.critical else level
     return Rate(
         percent=_plain(percent),
-        warning=_plain(limits.warning),
-        critical=_plain(limits.critical),
+        warning=_plain(lines.warning),
+        critical=_plain(lines.critical),
         level=level,
     )
 

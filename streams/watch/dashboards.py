@@ -139,7 +139,7 @@ def _city(registry: Registry) -> dashboard.Dashboard:
     board.with_row(dashboard.Row("双公示：各机构本月至今，对照告警阈值，差者在前"))
     for category in DOUBLE_PUBLICITY:
         for kind in RateKind:
-            board.with_panel(_against_limits(registry, category, kind))
+            board.with_panel(_against_lines(registry, category, kind))
 
     board.with_row(dashboard.Row("正在告警"))
     board.with_panel(_alerts())
@@ -196,7 +196,7 @@ def _figure(title: str, expression: str, colour: str | None) -> stat.Panel:
     return panel.unit(Percent).decimals(2) if title.endswith("率") else panel
 
 
-def _against_limits(registry: Registry, category: Category, kind: RateKind) -> bargauge.Panel:
+def _against_lines(registry: Registry, category: Category, kind: RateKind) -> bargauge.Panel:
     chosen = f'unit=~"$unit",category="{category.value}"'
     panel = (
         bargauge.Panel()
@@ -214,11 +214,11 @@ def _against_limits(registry: Registry, category: Category, kind: RateKind) -> b
         .max(100)
     )
     for entry in registry.thresholds:
-        limits = entry.limits(kind)
-        if entry.category is not category or limits is None:
+        lines = entry.lines(kind)
+        if entry.category is not category or lines is None:
             continue
         steps = _steps(
-            [(None, RED), (float(limits.critical), YELLOW), (float(limits.warning), GREEN)]
+            [(None, RED), (float(lines.critical), YELLOW), (float(lines.warning), GREEN)]
         )
         if entry.unit is None:
             panel.thresholds(steps)

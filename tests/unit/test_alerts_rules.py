@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.registry import Limits, Threshold
+from models.registry import AlertLines, Threshold
 from models.words import Category
 from streams.cli import run
 from streams.registry import load_channels
@@ -97,7 +97,7 @@ def test_a_units_own_threshold_stands_instead_of_the_categorys() -> None:
     own = Threshold(
         category=Category.PENALTY,
         unit="市公管办(市政务服务和大数据管理局)",
-        compliance=Limits(warning=Decimal("99.5"), critical=Decimal(90)),
+        compliance=AlertLines(warning=Decimal("99.5"), critical=Decimal(90)),
         min_count=1,
         for_="1h",
     )

@@ -20,8 +20,8 @@ from models.registry import (
     FILES,
     OFFICE,
     OPERATORS,
+    AlertLines,
     Contact,
-    Limits,
     Platform,
     Registry,
     RegistryError,
@@ -169,8 +169,8 @@ def test_shipped_windows_and_thresholds(shipped: Registry) -> None:
         assert {shipped.window(unit.id, category) for category in Category} == {14}
     threshold = shipped.thresholds_for("江夏区", Category.PENALTY)
     assert threshold is not None
-    assert threshold.compliance == Limits(warning=Decimal(98), critical=Decimal(95))
-    assert threshold.timeliness == Limits(warning=Decimal(98), critical=Decimal(90))
+    assert threshold.compliance == AlertLines(warning=Decimal(98), critical=Decimal(95))
+    assert threshold.timeliness == AlertLines(warning=Decimal(98), critical=Decimal(90))
     assert threshold.min_count == 5
     assert shipped.thresholds_for("江夏区", Category.BASIC) is None
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from models.rates import RateKind, rate_promql
-from models.registry import Limits, Platform, Registry, Threshold
+from models.registry import AlertLines, Platform, Registry, Threshold
 from models.words import Category
 from streams.watch.alerts.yaml import as_yaml
 
@@ -233,13 +233,13 @@ _LOW_RATES: Final = {
 
 def _rates(registry: Registry, threshold: Threshold, timing: Timing) -> Iterator[Rule]:
     for kind in RateKind:
-        limits = threshold.limits(kind)
-        if limits is not None:
-            yield from _rate(registry, threshold, kind, limits, timing)
+        lines = threshold.lines(kind)
+        if lines is not None:
+            yield from _rate(registry, threshold, kind, lines, timing)
 
 
 def _rate(
-    registry: Registry, threshold: Threshold, kind: RateKind, limits: Limits, timing: Timing
+    registry: Registry, threshold: Threshold, kind: RateKind, lines: AlertLines, timing: Timing
 ) -> Iterator[Rule]:
     low, category = _LOW_RATES[kind], threshold.category
     of = f'category="{category.value}"'
@@ -254,8 +254,8 @@ def _rate(
     )
     part, whole = (_counted(_month(each), timing) for each in (kind.part, kind.whole))
     for severity, line, limit in (
-        ("warning", "预警线", limits.warning),
-        ("critical", "严重线", limits.critical),
+        ("warning", "预警线", lines.warning),
+        ("critical", "严重线", lines.critical),
     ):
         yield _alert(
             low.name,

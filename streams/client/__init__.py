@@ -4,16 +4,16 @@
 `Client.deliver` with batches of its own.
 """
 
-from streams.client.batches import Batch, batches
+from streams.client.batches import FileBatch, batches
 from streams.client.delivery import Client, GatewayUnavailableError, SubmitError
 from streams.client.journal import Journal
 from streams.client.outcome import Fault, Outcome
 from streams.client.submit import submit_file
 
 __all__ = [
-    "Batch",
     "Client",
     "Fault",
+    "FileBatch",
     "GatewayUnavailableError",
     "Journal",
     "Outcome",

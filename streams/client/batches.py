@@ -14,7 +14,7 @@ BATCH_BYTES: Final = 1 << 20
 """A batch with this many bytes is full; it holds at least one record."""
 
 
-class Batch(NamedTuple):
+class FileBatch(NamedTuple):
     """A part of a file: what is sent of it, and the rows that cannot be.
 
     `rows` are the numbers of the rows in `body` (NDJSON), in its order.
@@ -26,15 +26,15 @@ class Batch(NamedTuple):
     unreadable: tuple[tuple[int, Unreadable], ...]
 
 
-def batches(rows: Iterable[Row]) -> Iterator[Batch]:
+def batches(rows: Iterable[Row]) -> Iterator[FileBatch]:
     """Cut rows into batches, numbered from 0."""
     number = size = 0
     sent: list[tuple[int, bytes]] = []
     unreadable: list[tuple[int, Unreadable]] = []
 
-    def cut() -> Batch:
+    def cut() -> FileBatch:
         body = b"".join(line for _, line in sent)
-        return Batch(number, tuple(row for row, _ in sent), body, tuple(unreadable))
+        return FileBatch(number, tuple(row for row, _ in sent), body, tuple(unreadable))
 
     for row, delivery in rows:
         if isinstance(delivery, Unreadable):

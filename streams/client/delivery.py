@@ -15,7 +15,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from streams.client.batches import Batch
+from streams.client.batches import FileBatch
 from streams.client.outcome import Outcome
 from streams.errors import InputError, LaterError
 
@@ -105,7 +105,7 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def deliver(self, batch: Batch, idempotency_key: str) -> list[Outcome]:
+    def deliver(self, batch: FileBatch, idempotency_key: str) -> list[Outcome]:
         """Submit a batch. The same batch under the same key is submitted once, however often sent.
 
         Returns:
@@ -187,7 +187,7 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
     return given if isinstance(given, dict) else {}
 
 
-def _outcomes(batch: Batch, answer: httpx.Response) -> list[Outcome]:
+def _outcomes(batch: FileBatch, answer: httpx.Response) -> list[Outcome]:
     results = _json(answer).get("results")
     if not isinstance(results, list) or len(results) != len(batch.rows):
         raise SubmitError("收到的不是信哨网关的答复：请核对网关地址（--to）和中间的代理")

@@ -52,14 +52,14 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row of a table, and the message that it is of."""
 
     line: bytes
     record: Record
 
 
-Tables = dict[str, list[Row]]
+Tables = dict[str, list[TableRow]]
 RowsOf = Callable[[Sequence[Record]], Tables]
 
 
@@ -67,7 +67,7 @@ class Round:
     """What is to be inserted into a table together."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[TableRow] = []
         self.full = asyncio.Event()
         self.stored: asyncio.Task[None]
 
@@ -131,7 +131,7 @@ class Sink:
 
     # -- inserting
 
-    async def _put(self, table: str, rows: Sequence[Row]) -> None:
+    async def _put(self, table: str, rows: Sequence[TableRow]) -> None:
         """Insert rows together with those of the other partitions."""
         gathering = self._gathering.get(table)
         if gathering is None:
@@ -154,7 +154,7 @@ class Sink:
             del self._gathering[table]
             await self._insert(table, gathering.rows)
 
-    async def _insert(self, table: str, rows: Sequence[Row]) -> None:
+    async def _insert(self, table: str, rows: Sequence[TableRow]) -> None:
         """Insert rows; of those that the store refuses, each goes to rejects by itself."""
         try:
             await self._patiently(table, [row.line for row in rows])
@@ -233,7 +233,7 @@ def verdict_rows(records: Sequence[Record]) -> Tables:
     """Verdicts make records and the audit. The messages are the rows."""
     return {
         "verdicts": [
-            Row(record.value, record)
+            TableRow(record.value, record)
             for record in records
             if is_record_key(record.key) and record.value is not None and not is_restored(record)
         ]
@@ -254,7 +254,7 @@ def tally_rows(records: Sequence[Record]) -> Tables:
     tables: Tables = {"tallies": [], "pending": [], "platforms": []}
     for key, value, record in latest.values():
         table, row = tally_row(key, value)
-        tables[table].append(Row(orjson.dumps(row), record))
+        tables[table].append(TableRow(orjson.dumps(row), record))
     return tables
 
 
@@ -264,7 +264,7 @@ def reject_rows(records: Sequence[Record]) -> Tables:
     for record in records:
         reject = Reject.decode(record.value or b"", record.headers)
         if reject is not None:
-            rows.append(Row(orjson.dumps(_reject_row(reject, record)), record))
+            rows.append(TableRow(orjson.dumps(_reject_row(reject, record)), record))
     return {"rejects": rows}
 
 

@@ -13,7 +13,7 @@ from streams.cli.options import AsJson, InCategory, OfUnit, category_of
 from streams.cli.terminal import FINDINGS, progress, stderr, stdout
 
 if TYPE_CHECKING:
-    from streams.client import Fault, Outcome
+    from streams.client import Outcome, RowFault
 
 _HEADINGS: Final = (
     "行号",
@@ -136,7 +136,7 @@ class _Report:
             self.accepted += 1
             self.faulty += not outcome.fine
 
-    def _show(self, outcome: "Outcome", fault: "Fault") -> None:
+    def _show(self, outcome: "Outcome", fault: "RowFault") -> None:
         if not fault.error:
             self._hints += 1
             return
@@ -153,7 +153,7 @@ def _result(outcome: "Outcome") -> str:
     return "合规" if outcome.fine else "不合规"
 
 
-def _line(outcome: "Outcome", fault: "Fault") -> tuple[object, ...]:
+def _line(outcome: "Outcome", fault: "RowFault") -> tuple[object, ...]:
     from models.words import Category
 
     verdict = outcome.verdict or {}

@@ -7,16 +7,16 @@
 from streams.client.batches import FileBatch, batches
 from streams.client.delivery import Client, GatewayUnavailableError, SubmitError
 from streams.client.journal import Journal
-from streams.client.outcome import Fault, Outcome
+from streams.client.outcome import Outcome, RowFault
 from streams.client.submit import submit_file
 
 __all__ = [
     "Client",
-    "Fault",
     "FileBatch",
     "GatewayUnavailableError",
     "Journal",
     "Outcome",
+    "RowFault",
     "SubmitError",
     "batches",
     "submit_file",

@@ -10,7 +10,7 @@ ACCEPTED: Final = "accepted"
 REFUSED: Final = "refused"
 
 
-class Fault(NamedTuple):
+class RowFault(NamedTuple):
     """One thing that is wrong; one that is no `error` is a hint, and does not count."""
 
     rule: str
@@ -51,12 +51,12 @@ class Outcome(NamedTuple):
         """Whether nothing is left to correct; a withdrawal has no verdict, and is fine."""
         return not any(fault.error for fault in self.faults())
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[RowFault]:
         """Everything that is wrong with the row."""
         if self.problem is not None:
             path = self.problem.get("path") or ""
-            yield Fault(self.problem["code"], path, self.problem["detail"])
+            yield RowFault(self.problem["code"], path, self.problem["detail"])
         elif self.verdict is not None:
             for reason in self.verdict["reasons"]:
                 error = reason["severity"] == Severity.ERROR
-                yield Fault(reason["rule"], reason["field"], reason["message"], error)
+                yield RowFault(reason["rule"], reason["field"], reason["message"], error)

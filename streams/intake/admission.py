@@ -1,7 +1,7 @@
 """Admission: who may submit what. Every way in asks here, and needs nothing else of its own.
 
 A way in reads what came, and says who speaks (`Speaker`) and when and where it was received
-(`Receipt`). What it gets back is the message that belongs in submissions, and its partition; or why
+(`Arrival`). What it gets back is the message that belongs in submissions, and its partition; or why
 there is none. What a sender itself says of these things is ignored.
 """
 
@@ -36,7 +36,7 @@ OFFICE: Final = Speaker("", "市信用办", lambda _unit, _category: True)
 """The office itself, which may replay whatever was reported."""
 
 
-class Receipt(NamedTuple):
+class Arrival(NamedTuple):
     """When a delivery was received, the id it has, and where it came from."""
 
     received_at: datetime
@@ -67,7 +67,7 @@ def admit(
     delivery: Delivery,
     raw: bytes,
     speaker: Speaker,
-    receipt: Receipt,
+    arrival: Arrival,
     registry: Registry,
     partitions: int,
 ) -> Admitted:
@@ -77,7 +77,7 @@ def admit(
         delivery: What was read.
         raw: The JSON object that it was read from.
         speaker: Who sent it.
-        receipt: When and where it was received.
+        arrival: When and where it was received.
         registry: Of the units.
         partitions: Of submissions.
 
@@ -92,7 +92,7 @@ def admit(
         )
     key = identify(delivery, registry)
     submission = delivery.submission(
-        key, receipt.received_at, receipt.id, speaker.platform, receipt.origin
+        key, arrival.received_at, arrival.id, speaker.platform, arrival.origin
     )
     message = Message(key, encode_submission(raw, submission))
     return Admitted(submission, unit, partition_of(key, partitions), message)

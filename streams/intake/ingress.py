@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 
 from models.registry import Platform, Registry
 from models.submission import Origin, Unreadable, read_delivery
-from streams.intake.admission import Admitted, Receipt, admit, platform_speaker, require_size
+from streams.intake.admission import Admitted, Arrival, admit, platform_speaker, require_size
 from streams.log.source import Batch
 from streams.log.topics import REJECTS, SUBMISSIONS, ingress_topic, log_epoch
 from streams.log.wire import Reject
@@ -63,7 +63,7 @@ class Ingress:
             delivery,
             raw,
             self._speaker,
-            Receipt(receipt_time(record), delivery.id, origin),
+            Arrival(receipt_time(record), delivery.id, origin),
             self._registry,
             self._settings.partitions,
         )

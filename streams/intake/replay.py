@@ -9,7 +9,7 @@ from itertools import islice
 
 from models.registry import Registry
 from models.submission import Unreadable, read_delivery
-from streams.intake.admission import OFFICE, Receipt, admit
+from streams.intake.admission import OFFICE, Arrival, admit
 from streams.log.topics import REJECTS, SUBMISSIONS
 from streams.log.wire import Reject
 from streams.log.writer import LogWriter, Message
@@ -34,10 +34,10 @@ async def replay(
         for number, line in run:
             try:
                 delivery = read_delivery(line)
-                receipt = Receipt(delivery.received_at(), delivery.id, delivery.origin)
+                arrival = Arrival(delivery.received_at(), delivery.id, delivery.origin)
                 speaker = OFFICE._replace(platform=delivery.platform)
                 _submission, _unit, partition, message = admit(
-                    delivery, line, speaker, receipt, registry, settings.partitions
+                    delivery, line, speaker, arrival, registry, settings.partitions
                 )
             except Unreadable as unreadable:
                 reject = Reject(source, 0, number, unreadable.rule, str(unreadable), line, None, 0)

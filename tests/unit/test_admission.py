@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.submission import Origin, Position, Submission, read_delivery, read_submission
-from streams.intake.admission import OFFICE, Receipt, Speaker, admit
+from streams.intake.admission import OFFICE, Arrival, Speaker, admit
 from streams.registry import load_registry
 from tests.support.samples import delivery, values_of
 
 REGISTRY = load_registry(Path("deploy/registry"), identity_key=b"test")
 PLATFORM = Speaker("caidian-dashuju", "蔡甸区大数据平台", lambda _unit, _category: True)
 AT = datetime(2022, 6, 10, 4, 0, 0, 123456, tzinfo=UTC)
-RECEIPT = Receipt(AT, "made-by-us", Origin("request/caidian-dashuju/mark", 7))
+ARRIVAL = Arrival(AT, "made-by-us", Origin("request/caidian-dashuju/mark", 7))
 
 
-def put(raw: bytes, speaker: Speaker, receipt: Receipt) -> tuple[Submission, bytes]:
+def put(raw: bytes, speaker: Speaker, arrival: Arrival) -> tuple[Submission, bytes]:
     """What was let in, and the message that is written."""
-    submission, _, _, message = admit(read_delivery(raw), raw, speaker, receipt, REGISTRY, 4)
+    submission, _, _, message = admit(read_delivery(raw), raw, speaker, arrival, REGISTRY, 4)
     assert message.key == submission.record_key
     return submission, message.value or b""
 
@@ -49,15 +49,15 @@ def test_what_a_sender_claims_never_stands_against_what_is_settled(
 ) -> None:
     own = delivery(received_at=None)[1:-1]
     raw = blank + b"{" + b",".join([*before, own, *behind]) + blank + b"}" + blank
-    for speaker, receipt in ((PLATFORM, RECEIPT), (OFFICE, Receipt(AT))):
-        submission, value = put(raw, speaker, receipt)
+    for speaker, arrival in ((PLATFORM, ARRIVAL), (OFFICE, Arrival(AT))):
+        submission, value = put(raw, speaker, arrival)
         assert value.startswith(raw.rstrip()[:-1])
         assert read_submission(value, submission.record_key, submission.position) == submission
         assert submission.received_at == AT
         assert (submission.id, submission.platform, submission.origin) == (
-            receipt.id,
+            arrival.id,
             speaker.platform,
-            receipt.origin,
+            arrival.origin,
         )
         assert orjson.loads(value)["record"] == submission.record
 
@@ -65,6 +65,6 @@ def test_what_a_sender_claims_never_stands_against_what_is_settled(
 @pytest.mark.parametrize("digits", [str(2**64), str(-(2**63) - 1), "420115" * 20])
 def test_a_number_keeps_every_digit_on_its_way(digits: str) -> None:
     raw = delivery(XK_XKBH="@").replace(b'"@"', digits.encode())
-    submission, value = put(raw, PLATFORM, RECEIPT)
+    submission, value = put(raw, PLATFORM, ARRIVAL)
     assert values_of(submission)["XK_XKBH"] == digits
     assert values_of(read_submission(value, bytes(16), Position(1, 2)))["XK_XKBH"] == digits

@@ -18,7 +18,7 @@ from models.registry import Registry
 from models.submission import REQUEST, Delivery, Origin, Submission, Unreadable, read_delivery
 from models.words import Op
 from streams.files.ndjson import wire_form
-from streams.intake.admission import Receipt, Speaker, admit, require_size
+from streams.intake.admission import Arrival, Speaker, admit, require_size
 from streams.intake.gateway.problems import Problem
 from streams.intake.keys import Key
 from streams.log.writer import Message
@@ -85,9 +85,9 @@ class Reception:
         origin = None
         if self.repeatable:
             origin = Origin(f"{REQUEST}{self.key.platform}/{self.mark}", number)
-        receipt = Receipt(self.received_at, f"{self.mark}-{number}", origin)
+        arrival = Arrival(self.received_at, f"{self.mark}-{number}", origin)
         submission, unit, partition, message = admit(
-            delivery, raw, speaker, receipt, self.registry, self.partitions
+            delivery, raw, speaker, arrival, self.registry, self.partitions
         )
         self.units[number] = unit
         self.submissions.append((partition, message))

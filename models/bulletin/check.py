@@ -26,16 +26,16 @@ class BulletinError(InputError):
         self.problems = problems
 
 
-Path = tuple[str, ...]
+ColumnPath = tuple[str, ...]
 
 _TOTAL: Final = ("总报送量",)
-_COLUMNS: Final[dict[Category, Path]] = {
+_COLUMNS: Final[dict[Category, ColumnPath]] = {
     category: (heading, "数量") if category in DOUBLE_PUBLICITY else (heading,)
     for category, heading in COLUMNS.items()
 }
 """The column of each category that the annexes have, by its titles below the top row."""
 
-_NOUNS: Final[dict[str, tuple[Path, ...]]] = {
+_NOUNS: Final[dict[str, tuple[ColumnPath, ...]]] = {
     **{category.noun: (path,) for category, path in _COLUMNS.items()},
     **{
         group.noun: tuple(_COLUMNS[category] for category in group.categories)
@@ -84,7 +84,7 @@ class _Annexes:
     def __init__(self, bulletin: Bulletin, edition: Edition) -> None:
         self.connected = edition.platforms.connected
         self._cells = {(cell.unit, cell.category): cell.tally for cell in bulletin.cells}
-        self._rows: dict[UnitKind, dict[str, dict[Path, Value]]] = {}
+        self._rows: dict[UnitKind, dict[str, dict[ColumnPath, Value]]] = {}
         self._repeated: list[str] = []
         self.names: dict[str, UnitKind] = {}
         kinds = (UnitKind.DEPARTMENT, UnitKind.DISTRICT)

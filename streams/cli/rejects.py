@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 rejects = typer.Typer(help="拒收：查看无法读取的报送，修好后放回", no_args_is_help=True)
 
-Rule = Annotated[str | None, typer.Option("--rule", metavar="R", help="只看这条规则，如 json")]
+OfRule = Annotated[str | None, typer.Option("--rule", metavar="R", help="只看这条规则，如 json")]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="T", help="只看此时之后的，如 2022-06-03T09:00")
 ]
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 @rejects.command("ls", help="列出拒收的报送")
 def list_rejects(
-    rule: Rule = None,
+    rule: OfRule = None,
     since: Since = None,
     until: Until = None,
     data: StoreFolder = None,
@@ -85,7 +85,7 @@ def show(
 @rejects.command(help="把拒收的报送放回原来的主题")
 def redrive(
     number: Annotated[str | None, typer.Argument(metavar="[ID]", help="只放回这一条")] = None,
-    rule: Rule = None,
+    rule: OfRule = None,
     since: Since = None,
     until: Until = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="只列出，不放回")] = False,

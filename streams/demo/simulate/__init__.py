@@ -61,7 +61,7 @@ _GAP_EVERY: Final = 4999
 _REASONS: Final = ("重复录入", "录入错误", "决定已被依法撤销", "误报其他区信息")
 
 
-class Delivery(NamedTuple):
+class Slot(NamedTuple):
     """One submission of a day, in the order in which they come."""
 
     second: int
@@ -85,12 +85,12 @@ def submissions(plan: Plan, calendar: Calendar, seed: int = 0) -> Iterator[bytes
         _Source(cell, rhythm, Random(f"{seed}/{plan.month}/{cell.unit}/{cell.category}"))  # noqa: S311
         for cell in plan.cells
     ]
-    later: list[list[Delivery]] = [[] for _ in rhythm.days]
+    later: list[list[Slot]] = [[] for _ in rhythm.days]
     for index, source in enumerate(sources):
         for number, (_, moment) in source.fates.items():
             if moment is not None:
                 day, second = divmod(moment, DAY)
-                later[day].append(Delivery(second, index, number, True))
+                later[day].append(Slot(second, index, number, True))
     for day, calendar_day in enumerate(rhythm.days):
         deliveries = later[day]
         for index, source in enumerate(sources):
@@ -135,11 +135,11 @@ class _Source:
         self._first_subject = chance.randrange(POPULATION)
         self.fates = self._draw_fates(cell, count, withdrawn, chance)
 
-    def first_deliveries(self, day: int, index: int) -> Iterator[Delivery]:
+    def first_deliveries(self, day: int, index: int) -> Iterator[Slot]:
         """The records that come first on that day; `index` is this source's own."""
         for spread, start in ((self._spread_late, 0), (self._spread, self._late)):
             for number in range(start + (spread[day - 1] if day else 0), start + spread[day]):
-                yield Delivery(self._second(number), index, number, False)
+                yield Slot(self._second(number), index, number, False)
 
     def write(self, number: int, again: bool, received_at: str) -> bytes:
         """A record's first submission, or its second."""

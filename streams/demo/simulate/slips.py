@@ -7,15 +7,15 @@ from models.identity import SOLE_TRADER_CODE, is_credit_code, is_resident_id
 from models.words import FIVE_KINDS, Category
 from streams.demo.simulate.records import WRITERS, Fields
 
-Change = Callable[[Fields], None]
+Edit = Callable[[Fields], None]
 """Changes a record in place; never the fields that identify it."""
 
 
-def _set(**values: str) -> Change:
+def _set(**values: str) -> Edit:
     return lambda record: record.update(values)
 
 
-def _without(*codes: str) -> Change:
+def _without(*codes: str) -> Edit:
     def drop(record: Fields) -> None:
         for code in codes:
             record.pop(code, None)
@@ -23,7 +23,7 @@ def _without(*codes: str) -> Change:
     return drop
 
 
-def _mistyped(code: str) -> Change:
+def _mistyped(code: str) -> Edit:
     """The last character of a code, its check digit, is another one."""
 
     def change(record: Fields) -> None:
@@ -47,7 +47,7 @@ _ACTION_SLIPS: Final = (
     _set(XDR_LB="企业"),
 )
 
-SLIPS: Final[dict[Category, tuple[Change, ...]]] = {
+SLIPS: Final[dict[Category, tuple[Edit, ...]]] = {
     Category.LICENCE: (
         _mistyped("XK_XDR_SHXYM"),
         _without("XK_NR"),
@@ -104,7 +104,7 @@ SLIPS: Final[dict[Category, tuple[Change, ...]]] = {
 
 _REMARKED: Final = _set(BZ="经复核更正")
 
-AMENDMENTS: Final[dict[Category, Change]] = {
+AMENDMENTS: Final[dict[Category, Edit]] = {
     **dict.fromkeys(WRITERS, _REMARKED),
     Category.COMMITMENT: _set(remarks="经复核更正"),
     Category.FULFILMENT: _set(acceptanceConfirmUnit="经复核的认定单位"),

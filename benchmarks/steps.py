@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 
 from benchmarks.contestants import AT_ONCE, PARTITIONS
 from benchmarks.ground import BenchSettings, child, idempotence
@@ -26,6 +26,7 @@ from models.submission import Position, Unreadable, read_submission
 from models.tally import Tallies
 from models.verdict import RecordState, Verdict
 from streams.judging.state import Checkpoint, Logs, StateStore
+from streams.log.connection import KafkaRecord
 from streams.log.topics import VERDICTS, core_topics, ensure_topics
 from streams.log.wire import encode_verdict
 from streams.log.writer import LogWriter, Message
@@ -131,7 +132,7 @@ class _Work:
         self._valid = validation()
         self._taken = taken
 
-    async def do(self, partition: int, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+    async def do(self, partition: int, records: list[KafkaRecord]) -> None:
         count, taken, states = len(records), self._taken, self._states[partition]
         taken.begin()
         for record in records:

@@ -19,10 +19,11 @@ from functools import partial
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 import orjson
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.identity import mask_personal
 from models.tally import Bucket, Duty, Tally
+from streams.log.connection import KafkaRecord
 from streams.log.reader import ends, reading
 from streams.log.source import Batch
 from streams.log.topics import REJECTS, TALLIES, VERDICTS, Topic, core_topics
@@ -47,7 +48,6 @@ _LOOK_EVERY: Final = 0.05
 _SHOWN: Final = 10_000
 """Characters of a reject's text that are kept in the store; the log has all of it."""
 
-Record = ConsumerRecord[bytes, bytes]
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -56,11 +56,11 @@ class TableRow(NamedTuple):
     """A row of a table, and the message that it is of."""
 
     line: bytes
-    record: Record
+    record: KafkaRecord
 
 
 Tables = dict[str, list[TableRow]]
-RowsOf = Callable[[Sequence[Record]], Tables]
+RowsOf = Callable[[Sequence[KafkaRecord]], Tables]
 
 
 class Round:
@@ -181,7 +181,7 @@ class Sink:
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 
-    async def _refuse(self, table: str, record: Record, refused: RefusedError) -> None:
+    async def _refuse(self, table: str, record: KafkaRecord, refused: RefusedError) -> None:
         self._metrics.refused.labels(table).inc()
         log.error(
             "%s 第 %d 分区位点 %d：%s", record.topic, record.partition, record.offset, refused
@@ -229,7 +229,7 @@ class Sink:
             self._store = None
 
 
-def verdict_rows(records: Sequence[Record]) -> Tables:
+def verdict_rows(records: Sequence[KafkaRecord]) -> Tables:
     """Verdicts make records and the audit. The messages are the rows."""
     return {
         "verdicts": [
@@ -240,9 +240,9 @@ def verdict_rows(records: Sequence[Record]) -> Tables:
     }
 
 
-def tally_rows(records: Sequence[Record]) -> Tables:
+def tally_rows(records: Sequence[KafkaRecord]) -> Tables:
     """Of each count its latest value."""
-    latest: dict[bytes, tuple[TallyKey, TallyValue, Record]] = {}
+    latest: dict[bytes, tuple[TallyKey, TallyValue, KafkaRecord]] = {}
     for record in records:
         if record.key is None or record.value is None:
             continue
@@ -258,7 +258,7 @@ def tally_rows(records: Sequence[Record]) -> Tables:
     return tables
 
 
-def reject_rows(records: Sequence[Record]) -> Tables:
+def reject_rows(records: Sequence[KafkaRecord]) -> Tables:
     """Rejects, with what may be shown of them."""
     rows = []
     for record in records:
@@ -294,7 +294,7 @@ def tally_row(key: TallyKey, value: TallyValue) -> tuple[str, dict[str, object]]
     return "platforms", {**place, "platform": counted[0], "seen": counts}
 
 
-def _reject_row(reject: Reject, record: Record) -> dict[str, object]:
+def _reject_row(reject: Reject, record: KafkaRecord) -> dict[str, object]:
     return {
         "topic": reject.topic,
         "partition": reject.partition,
@@ -309,7 +309,7 @@ def _reject_row(reject: Reject, record: Record) -> dict[str, object]:
     }
 
 
-def is_restored(record: Record) -> bool:
+def is_restored(record: KafkaRecord) -> bool:
     """Whether a verdict message came out of the store."""
     return any(name == RESTORED for name, _value in record.headers)
 

@@ -8,11 +8,10 @@ in twice, because the worker died before the commit, is recognised as the same b
 from datetime import UTC, datetime
 from typing import Final
 
-from aiokafka import ConsumerRecord
-
 from models.registry import Platform, Registry
 from models.submission import Origin, Unreadable, read_delivery
 from streams.intake.admission import Admitted, Arrival, admit, platform_speaker, require_size
+from streams.log.connection import KafkaRecord
 from streams.log.source import Batch
 from streams.log.topics import REJECTS, SUBMISSIONS, ingress_topic, log_epoch
 from streams.log.wire import Reject
@@ -54,7 +53,7 @@ class Ingress:
             await self._writer.write(self._settings.topic(REJECTS), 0, rejects)
         await self._writer.write_all(self._settings.topic(SUBMISSIONS), admitted)
 
-    def _admit(self, record: ConsumerRecord[bytes, bytes]) -> Admitted:
+    def _admit(self, record: KafkaRecord) -> Admitted:
         raw = record.value or b""
         require_size(raw)
         delivery = read_delivery(raw)
@@ -69,7 +68,7 @@ class Ingress:
         )
 
 
-def receipt_time(record: ConsumerRecord[bytes, bytes]) -> datetime:
+def receipt_time(record: KafkaRecord) -> datetime:
     """When the broker received a message.
 
     Raises:

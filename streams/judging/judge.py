@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from aiokafka import ConsumerRecord
-
 from models.calendar import Calendar
 from models.judging import applied, conclude, examine
 from models.month import Month
@@ -26,6 +24,7 @@ from models.verdict import RecordState, Verdict
 from streams.clock import Clock
 from streams.judging.rebuild import restore
 from streams.judging.state import Applied, Checkpoint, Logs, Origins, PartitionStates, StateStore
+from streams.log.connection import KafkaRecord
 from streams.log.source import Batch
 from streams.log.topics import REJECTS, SUBMISSIONS, TALLIES, VERDICTS, log_epoch, tally_partition
 from streams.log.wire import (
@@ -180,9 +179,7 @@ class Judge:
             messages = self._unpublished(partition)
             await self._writer.write_all(self._settings.topic(TALLIES), messages)
 
-    def _decide(
-        self, partition: JudgedPartition, records: Sequence[ConsumerRecord[bytes, bytes]]
-    ) -> Judged:
+    def _decide(self, partition: JudgedPartition, records: Sequence[KafkaRecord]) -> Judged:
         judged = Judged()
         states = judged.states
         keys = {record.key for record in records if is_record_key(record.key)}
@@ -247,7 +244,7 @@ class Judge:
         ]
 
 
-def _read(record: ConsumerRecord[bytes, bytes], epoch: int) -> Submission | Unreadable:
+def _read(record: KafkaRecord, epoch: int) -> Submission | Unreadable:
     if not is_record_key(record.key):
         return Unreadable("key", "消息键不是信息键，只能由网关或接入程序写入本主题")
     try:

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from aiokafka import AIOKafkaClient
+from aiokafka import AIOKafkaClient, ConsumerRecord
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed
 
 from streams.errors import LaterError, OperatorError
 from streams.settings import Settings
+
+KafkaRecord = ConsumerRecord[bytes, bytes]
+"""A message as it comes out of the log."""
 
 MECHANISM: Final = "SCRAM-SHA-512"
 """How users prove who they are: the password itself is never sent (RFC 5802)."""

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.log.connection import answering, connection
+from streams.log.connection import KafkaRecord, answering, connection
 from streams.log.writer import LogWriter, Message
 from streams.settings import Settings
 
@@ -17,7 +17,7 @@ _AT_ONCE: Final = 2000
 _WAIT_MS: Final = 1000
 _END_WAIT_MS: Final = 100
 
-Records = Sequence[ConsumerRecord[bytes, bytes]]
+Records = Sequence[KafkaRecord]
 
 
 @asynccontextmanager

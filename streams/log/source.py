@@ -34,7 +34,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from faust import App, Channel
@@ -42,6 +42,7 @@ from mode import Service
 from mode.utils.queues import ThrowableQueue
 
 from streams.errors import OperatorError
+from streams.log.connection import KafkaRecord
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Batch:
 
     topic: str
     partition: int
-    records: Sequence[ConsumerRecord[bytes, bytes]]
+    records: Sequence[KafkaRecord]
 
     @property
     def first_offset(self) -> int:

@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 from typing import Final, NamedTuple, TypeGuard
 
 import orjson
-from aiokafka import ConsumerRecord
 
 from models.submission import Origin, Position, Submission, Unreadable
 from models.tally import Bucket, Duty, Pending, Tally
 from models.verdict import RecordState, Verdict
 from models.words import Category
+from streams.log.connection import KafkaRecord
 from streams.log.writer import Message
 
 RECORD_KEY_LENGTH: Final = 16
@@ -185,7 +185,7 @@ class Reject:
         return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
 
     @classmethod
-    def of(cls, record: ConsumerRecord[bytes, bytes], unreadable: Unreadable) -> "Reject":
+    def of(cls, record: KafkaRecord, unreadable: Unreadable) -> "Reject":
         """The reject of a message that could not be read."""
         return cls(
             record.topic,

@@ -26,6 +26,7 @@ from streams.judging import judge as judging
 from streams.judging import rebuild as restoring
 from streams.judging.judge import REQUEST_DAYS, Judge
 from streams.judging.state import Applied, Checkpoint, Logs, StateStore
+from streams.log.connection import KafkaRecord
 from streams.log.source import Batch
 from streams.log.topics import REJECTS, SUBMISSIONS, TALLIES, VERDICTS
 from streams.log.writer import LogWriter, Message
@@ -33,7 +34,6 @@ from streams.meters import WorkerMetrics
 from streams.settings import DEPLOY, Settings
 from tests.support.oracle import (
     Deliveries,
-    Record,
     calendar_of,
     judged_by_oracle,
     keyed,
@@ -51,7 +51,7 @@ class Log:
     """Every topic, by full name and partition, and what the group has committed."""
 
     def __init__(self) -> None:
-        self.topics: dict[tuple[str, int], list[Record]] = {}
+        self.topics: dict[tuple[str, int], list[KafkaRecord]] = {}
         self.committed = 0
 
     def append(self, topic: str, partition: int, messages: Iterable[Message]) -> int:
@@ -64,7 +64,7 @@ class Log:
             )
         return len(records)
 
-    def of(self, name: str) -> list[Record]:
+    def of(self, name: str) -> list[KafkaRecord]:
         topic = SETTINGS.topic(name)
         return [*itertools.chain(*(log for (at, _), log in self.topics.items() if at == topic))]
 
@@ -94,7 +94,7 @@ class Reader:
 
     async def getmany(
         self, where: TopicPartition, **options: Any
-    ) -> dict[TopicPartition, list[Record]]:
+    ) -> dict[TopicPartition, list[KafkaRecord]]:
         records = self._log.topics[where.topic, where.partition][self._next :][:3]
         assert records, "a restore waits for what will never come"
         self._next += len(records)

@@ -30,6 +30,7 @@ from models.tally import NOTHING, Bucket, Duty, Pending, Tally
 from models.words import Category
 from streams.counting.sink import is_restored
 from streams.demo.tansu import HOST, listening
+from streams.log.connection import KafkaRecord
 from streams.log.topics import REJECTS, TALLIES, VERDICTS
 from streams.log.wire import decode_verdict, is_record_key
 from streams.settings import Settings
@@ -37,7 +38,7 @@ from streams.store.client import Store
 from streams.store.columns import TALLY_COLUMNS
 from streams.upkeep.migrate import migrate
 from tests.support.house import free_port
-from tests.support.oracle import Outcome, Record, read_log, told_by_stream
+from tests.support.oracle import Outcome, read_log, told_by_stream
 
 _ROOT = Path(__file__).parents[2]
 
@@ -150,7 +151,7 @@ async def assert_equal_to_log(settings: Settings, store: Store) -> Outcome:
     return told
 
 
-def audit_of(verdicts: Iterable[Record]) -> dict[tuple[str, int, int], tuple[Any, ...]]:
+def audit_of(verdicts: Iterable[KafkaRecord]) -> dict[tuple[str, int, int], tuple[Any, ...]]:
     """Every delivery that was judged: what it did."""
     audit = {}
     for record in verdicts:

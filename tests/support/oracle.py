@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from pydantic import SecretStr
 
 from models.calendar import Calendar
@@ -38,6 +38,7 @@ from models.tally import NOTHING, Bucket, Duty, Pending, Tally
 from models.verdict import RecordState
 from models.words import SHANGHAI, Category, Op
 from streams.demo.tansu import Tansu
+from streams.log.connection import KafkaRecord
 from streams.log.reader import reading
 from streams.log.topics import (
     REJECTS,
@@ -67,7 +68,6 @@ KAFKA_PLATFORMS = """
 """
 PLATFORM = "jiangxia-tong"
 
-Record = ConsumerRecord[bytes, bytes]
 Place = tuple[str, int, int, int]
 """Topic, partition, offset and time: where a message was, and in which log of that name."""
 Rejected = tuple[str, bytes, bytes | None]
@@ -242,10 +242,10 @@ async def submit(settings: Settings, messages: Iterable[Message]) -> None:
 # -- what is in the log
 
 
-async def read_log(settings: Settings, name: str) -> dict[int, list[Record]]:
+async def read_log(settings: Settings, name: str) -> dict[int, list[KafkaRecord]]:
     """All that a topic holds, by partition, up to the end that its fetches report."""
     partitions = {TALLIES: TALLY_PARTITIONS, REJECTS: 1}.get(name, settings.partitions)
-    found: dict[int, list[Record]] = {number: [] for number in range(partitions)}
+    found: dict[int, list[KafkaRecord]] = {number: [] for number in range(partitions)}
     unread = {TopicPartition(settings.topic(name), number) for number in found}
     async with reading(settings) as consumer:
         consumer.assign(unread)
@@ -272,7 +272,7 @@ class Outcome:
 
 def judged_by_oracle(
     settings: Settings,
-    submissions: Mapping[int, Sequence[Record]],
+    submissions: Mapping[int, Sequence[KafkaRecord]],
     epoch: int,
     before: Mapping[bytes, RecordState] = NO_STATES,
 ) -> Outcome:
@@ -314,14 +314,14 @@ def judged_by_oracle(
     return outcome
 
 
-def _read(record: Record, epoch: int) -> Submission:
+def _read(record: KafkaRecord, epoch: int) -> Submission:
     if not is_record_key(record.key):
         raise Unreadable("key", "")
     return read_submission(record.value or b"", record.key, Position(epoch, record.offset))
 
 
 def told_by_stream(
-    verdicts: Iterable[Record], tallies: Iterable[Record], rejects: Iterable[Record]
+    verdicts: Iterable[KafkaRecord], tallies: Iterable[KafkaRecord], rejects: Iterable[KafkaRecord]
 ) -> Outcome:
     """What the stream's own messages say: of each key, that of the highest position."""
     outcome = Outcome()

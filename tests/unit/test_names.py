@@ -128,6 +128,14 @@ def test_every_name_of_the_code_is_there() -> None:
     assert {(name, path) for name, path in named if locate(path) is None} == set()
 
 
+def test_every_class_has_a_name_of_its_own() -> None:
+    places: dict[str, set[str]] = {}
+    for name, match in matches(r"^class ([A-Z]\w*)", "models/", "streams/"):
+        places.setdefault(match[1], set()).add(name)
+    assert len(places) > 100
+    assert {each: where for each, where in places.items() if len(where) > 1} == {}
+
+
 def test_every_room_and_module_is_in_the_architecture() -> None:
     text = texts()["docs/architecture.md"]
     for top, head in (("models", "| module |"), ("streams", "| room |")):

@@ -62,7 +62,7 @@ _REASONS: Final = ("重复录入", "录入错误", "决定已被依法撤销", "
 
 
 class Slot(NamedTuple):
-    """One submission of a day, in the order in which they come."""
+    """When in its day a submission comes, and which one it is; slots are ordered as they come."""
 
     second: int
     source: int

@@ -8,7 +8,7 @@ in has settled it is a `Submission`.
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 from pydantic_core import from_json
@@ -46,15 +46,38 @@ START: Final = Position(0, -1)
 """Before every submission."""
 
 
+Refusal = Literal[
+    "category",
+    "columns",
+    "formula",
+    "json",
+    "key",
+    "op",
+    "origin",
+    "quotes",
+    "received-at",
+    "record",
+    "rounded",
+    "scope",
+    "store",
+    "timestamp",
+    "too-long",
+    "unit",
+    "withdraw-reason",
+    "withdraw-unknown",
+]
+"""Why no record can be made of what came in; docs/rules.md, section 3, says what each means."""
+
+
 class Unreadable(InputError):
     """A delivery of which no record can be made; `str()` says why, in Chinese.
 
-    It never carries the input. `rule` is a stable code; `unit` and `category` are what could be
+    It never carries the input. `unit` and `category` are what could be
     read of them.
     """
 
     def __init__(
-        self, rule: str, message: str, unit: str | None = None, category: str | None = None
+        self, rule: Refusal, message: str, unit: str | None = None, category: str | None = None
     ) -> None:
         super().__init__(message)
         self.rule = rule
@@ -178,7 +201,7 @@ class Delivery(NamedTuple):
             )
         return received_at
 
-    def unreadable(self, rule: str, message: str) -> Unreadable:
+    def unreadable(self, rule: Refusal, message: str) -> Unreadable:
         """Why no record can be made of it."""
         return Unreadable(rule, message, self.unit, self.schema.category.value)
 
@@ -262,6 +285,7 @@ def _unreadable(
     unit: object, category: object, schema: Schema | None, op: Op | None, record: object
 ) -> Unreadable:
     """The first thing that keeps a JSON object from being a delivery."""
+    rule: Refusal
     if not isinstance(unit, str) or unit == "":
         rule, message = "unit", "缺少报送机构（unit），请填写机构名称"
     elif schema is None:

@@ -22,6 +22,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.identity import mask_personal
+from models.submission import Refusal
 from models.tally import Bucket, Duty, Tally
 from streams.log.connection import KafkaRecord
 from streams.log.reader import ends, reading
@@ -45,6 +46,7 @@ FETCH_BYTES: Final = 8 << 20
 _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 10.0
 _LOOK_EVERY: Final = 0.05
+_REFUSED: Final[Refusal] = "store"
 _SHOWN: Final = 10_000
 """Characters of a reject's text that are kept in the store; the log has all of it."""
 
@@ -192,7 +194,7 @@ class Sink:
             record.topic,
             record.partition,
             record.offset,
-            "store",
+            _REFUSED,
             f"{refused}，未进入 {table} 表；其他数据不受影响，请联系系统管理员",
             record.value or b"",
             record.key,

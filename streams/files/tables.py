@@ -14,7 +14,7 @@ from typing import Final, Self
 from models.records import SCHEMAS, Schema
 from models.records.base import WHITE_SPACE, squeezed
 from models.rules import shown
-from models.submission import Delivery, Unreadable, delivery_of
+from models.submission import Delivery, Refusal, Unreadable, delivery_of
 from models.words import CATEGORY_OF, Category
 from streams.files.row import LARGEST_COLUMNS, Given, Row, UnusableFile
 
@@ -41,10 +41,10 @@ class Rounded(str):
 class Unfit(str):
     """In place of a cell whose content cannot be taken: by which rule, and why, in Chinese."""
 
-    rule: str
+    rule: Refusal
     why: str
 
-    def __new__(cls, rule: str, why: str) -> Self:
+    def __new__(cls, rule: Refusal, why: str) -> Self:
         """The text itself is only there not to be blank."""
         cell = super().__new__(cls, "\ufffd")
         cell.rule = rule

@@ -122,6 +122,10 @@ def test_every_file_that_is_linked_or_named_is_there() -> None:
     assert {(name, path) for name, path in links | named if not (ROOT / path).exists()} == set()
 
 
+def test_nothing_points_to_a_design_that_is_not_here() -> None:
+    assert {name for name, _ in matches(r"DESIGN (?=section)", "")} == set()
+
+
 def test_every_name_of_the_code_is_there() -> None:
     named = {(name, match[1]) for name, match in matches(r"`((?:models|streams)\.[\w.]+)`", "")}
     assert named

@@ -42,7 +42,7 @@ from streams.store.columns import TALLY_COLUMNS
 from streams.upkeep.migrate import migrate
 from streams.worker import Worker, working
 from tests.support.brokers import Broker
-from tests.support.oracle import until
+from tests.support.processes import until
 
 ROWS: Final = 10_000
 """Rows of an insert."""

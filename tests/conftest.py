@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import pytest
@@ -34,33 +35,34 @@ def home(house: Path) -> Iterator[Path]:
         yield home
 
 
-@pytest.fixture(scope="session")
-def tansu() -> Iterator[Tansu]:
-    """A Tansu for the whole session; keep apart by topic and group names."""
-    broker = Tansu(free_port())
+B = TypeVar("B", bound=Broker)
+
+
+def running(broker: B) -> Iterator[B]:
+    """A broker for the whole session; keep apart by topic and group names."""
     asyncio.run(broker.start())
     yield broker
     asyncio.run(broker.stop())
+
+
+@pytest.fixture(scope="session")
+def tansu() -> Iterator[Tansu]:
+    """A Tansu."""
+    yield from running(Tansu(free_port()))
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """An Apache Kafka for the whole session; keep apart by topic and group names."""
+    """An Apache Kafka."""
     require(*KAFKA_NEEDS)
-    broker = Kafka(tmp_path_factory.mktemp("kafka"))
-    asyncio.run(broker.start())
-    yield broker
-    asyncio.run(broker.stop())
+    yield from running(Kafka(tmp_path_factory.mktemp("kafka")))
 
 
 @pytest.fixture(scope="session")
 def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
-    """An Apache Kafka with users and rights, for the whole session."""
+    """An Apache Kafka with users and rights."""
     require(*KAFKA_NEEDS)
-    broker = SecureKafka(tmp_path_factory.mktemp("secure-kafka"))
-    asyncio.run(broker.start())
-    yield broker
-    asyncio.run(broker.stop())
+    yield from running(SecureKafka(tmp_path_factory.mktemp("secure-kafka")))
 
 
 @pytest.fixture

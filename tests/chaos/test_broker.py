@@ -25,9 +25,8 @@ from tests.support.oracle import (
     lag,
     settings_for,
     submit,
-    until,
 )
-from tests.support.processes import supervised
+from tests.support.processes import supervised, until
 
 LONG = 35.0
 """Seconds; longer than any request waits for its answer."""

@@ -21,9 +21,8 @@ from tests.support.oracle import (
     held,
     settings_for,
     submit,
-    until,
 )
-from tests.support.processes import supervised, worker_process
+from tests.support.processes import supervised, until, worker_process
 from tests.support.worker_process import ADMISSION, JUDGING, RESTORING
 
 CHAOS_SECONDS = float(os.environ.get("XINSHAO_TEST_CHAOS_SECONDS", "20"))

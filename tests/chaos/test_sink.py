@@ -29,10 +29,9 @@ from tests.support.oracle import (
     read_log,
     settings_for,
     submit,
-    until,
     writing,
 )
-from tests.support.processes import supervised, worker_process
+from tests.support.processes import supervised, until, worker_process
 from tests.support.worker_process import SINKING
 
 CHAOS_SECONDS = float(os.environ.get("XINSHAO_TEST_CHAOS_SECONDS", "20"))

@@ -37,9 +37,9 @@ from streams.watch.alerts.routes import CONFIG, WECOM_SECRET, Pace, render_route
 from streams.watch.alerts.rules import Timing, render_rules
 from streams.worker import working
 from tests.support.deployed import REGISTRY
-from tests.support.oracle import settings_for, until, writing
+from tests.support.oracle import settings_for, writing
 from tests.support.planned import PlannedFigures
-from tests.support.processes import worker_process
+from tests.support.processes import until, worker_process
 from tests.support.watchers import (
     Mailbox,
     Program,

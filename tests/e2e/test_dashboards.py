@@ -16,7 +16,8 @@ from streams.settings import DEPLOY
 from streams.store.client import Store
 from streams.watch.alerts.rules import render_rules
 from streams.worker import working
-from tests.support.oracle import Deliveries, all_committed, settings_for, submit, until
+from tests.support.oracle import Deliveries, all_committed, settings_for, submit
+from tests.support.processes import until
 from tests.support.watchers import Prometheus, prometheus
 
 CITY = json.loads((DEPLOY / "grafana/dashboards/city.json").read_text("utf-8"))

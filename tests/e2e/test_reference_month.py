@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,11 +12,11 @@ from models.tally import NOTHING, Duty, Tally
 from models.words import Category
 from streams.demo.simulate import Plan
 from tests.support.house import free_port
+from tests.support.processes import XINSHAO
 
 SCALE = os.environ.get("XINSHAO_TEST_SCALE", "0.02")
 """1 is the whole month: some two minutes for each of the two."""
 
-PROGRAM = (sys.executable, "-c", "from streams.cli import main; main()")
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,13 +24,13 @@ def test_simulate_piped_into_judge_equals_the_published_tables() -> None:
     plan = Plan.of_month(Month(2022, 6), Decimal(SCALE))
     with (
         subprocess.Popen(
-            [*PROGRAM, "simulate", "2022-06", "--scale", SCALE, "--out", "-"],
+            [*XINSHAO, "simulate", "2022-06", "--scale", SCALE, "--out", "-"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         ) as simulate,
         subprocess.Popen(
-            [*PROGRAM, "judge", "-", "--json"],
+            [*XINSHAO, "judge", "-", "--json"],
             cwd=ROOT,
             stdin=simulate.stdout,
             stdout=subprocess.PIPE,
@@ -76,7 +75,7 @@ def test_the_whole_month_prints_the_published_rates() -> None:
 def xinshao(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program; it ends well, and without a traceback."""
     ended = subprocess.run(
-        [*PROGRAM, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=500
+        [*XINSHAO, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=500
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

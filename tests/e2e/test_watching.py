@@ -12,7 +12,7 @@ from streams.demo.watchers import ALERTMANAGER, PROMETHEUS, WatchersUnavailableE
 from streams.settings import DEPLOY, Settings
 from tests.support.house import free_port
 from tests.support.needs import require
-from tests.support.oracle import until
+from tests.support.processes import until
 
 WITH_ALL = """
 - {unit: 江夏区, role: 值班岗, email: a@jiangxia.example, wecom: jx,

@@ -1,8 +1,6 @@
 """What the store answers a unit is what the judge said, held against the oracle."""
 
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +9,11 @@ from models.month import Month
 from models.tally import NOTHING, Tally
 from models.verdict import RecordState
 from models.words import IN_TOTAL, Category, UnitKind
-from streams.demo.tansu import Tansu
 from streams.log.writer import Message
 from streams.settings import Settings
 from streams.store.answers import NEVER, Answers, Cursor, PendingRecord
 from streams.store.client import Store
 from streams.worker import Worker, working
-from tests.support.clickhouse import migrated
 from tests.support.oracle import (
     Deliveries,
     Outcome,
@@ -26,22 +22,10 @@ from tests.support.oracle import (
     judged,
     keyed,
     registry_of,
-    settings_for,
 )
 from tests.support.samples import RECEIVED, delivery
 
 TODAY = date(2022, 6, 15)
-
-
-@pytest.fixture
-def settings(tansu: Tansu, tmp_path: Path) -> Settings:
-    return settings_for(tansu, tmp_path, clickhouse=f"chdb:{tmp_path / 'store'}", sink_seconds=0)
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
-    with migrated(settings) as store:
-        yield store
 
 
 @pytest.fixture

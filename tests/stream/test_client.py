@@ -3,36 +3,29 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import orjson
 
 from models.tally import NOTHING
-from models.words import SHANGHAI, Category, Op
+from models.words import Category, Op
 from streams.client import Outcome
 from streams.client.batches import BATCH_ROWS
 from streams.client.outcome import ACCEPTED, REFUSED
 from streams.demo.tansu import HOST, Tansu, listening
-from streams.intake.keys import issue
-from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
-from streams.registry import load_registry
+from streams.log.topics import SUBMISSIONS
 from streams.store.client import Store
 from streams.worker import working
 from tests.support.clickhouse import assert_equal_to_log
-from tests.support.house import free_port
 from tests.support.oracle import (
-    PLATFORM,
     all_committed,
     assert_equal_to_oracle,
+    gateway_settings,
     read_log,
-    settings_for,
-    until,
 )
-from tests.support.processes import environment
+from tests.support.processes import XINSHAO, environment, until
 from tests.support.samples import delivery
 
 ROUNDS = 300
@@ -63,7 +56,7 @@ def round_of(number: int) -> list[tuple[bytes, str]]:
 def xinshao(verb: str, *arguments: str, **told: str) -> Iterator[Program]:
     """`xinshao` as a process; killed at the end, should it still run."""
     with subprocess.Popen(
-        [sys.executable, "-c", "from streams.cli import main; main()", verb, *arguments],
+        [*XINSHAO, verb, *arguments],
         env={**os.environ, **told},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -76,17 +69,13 @@ def xinshao(verb: str, *arguments: str, **told: str) -> Iterator[Program]:
 
 
 async def test_what_was_accepted_is_in_the_store_once(tansu: Tansu, tmp_path: Path) -> None:
-    settings = settings_for(
+    settings, key = await gateway_settings(
         tansu,
         tmp_path,
         clickhouse=f"chdb:{tmp_path / 'store'}",
-        gateway_port=free_port(),
         gateway_rate=500.0,  # slow enough to be caught in the middle; the client is told to wait
         gateway_burst=500.0,
     )
-    settings.data.mkdir(parents=True)
-    await ensure_topics(settings, core_topics(settings))
-    key = issue(settings.keys, load_registry(settings.registry), PLATFORM, datetime.now(SHANGHAI))
     rows = [row for number in range(1, ROUNDS + 1) for row in round_of(number)]
     file = tmp_path / "June.ndjson"
     file.write_bytes(b"\n".join(raw for raw, _ in rows))

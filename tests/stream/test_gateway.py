@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,9 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
 from models.tally import NOTHING, Tally
-from models.words import SHANGHAI
 from streams.demo.tansu import Tansu
 from streams.intake.gateway import serving
-from streams.intake.keys import issue
-from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
-from streams.registry import load_registry
+from streams.log.topics import SUBMISSIONS
 from streams.settings import Settings
 from streams.store.client import Store
 from streams.upkeep.migrate import migrate
@@ -34,16 +29,14 @@ from streams.worker import working
 from tests.support.brokers import Broker, Kafka
 from tests.support.house import free_port
 from tests.support.oracle import (
-    PLATFORM,
     Outcome,
     all_committed,
     another,
     assert_equal_to_oracle,
+    gateway_settings,
     read_log,
-    settings_for,
-    until,
 )
-from tests.support.processes import environment, supervised
+from tests.support.processes import XINSHAO, environment, supervised, until
 from tests.support.samples import delivery
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -58,17 +51,13 @@ CHECKS = [
     checks.allow_header_conformance,
     checks.ignored_auth,
 ]
-XINSHAO = (sys.executable, "-c", "from streams.cli import main; main()")
 RECORDS = 10_000
 """What the client submits while everything dies: 20 batches."""
 
 
 async def ready(broker: Broker, folder: Path, **given: Any) -> tuple[Settings, dict[str, str]]:
     """Settings of a gateway whose topics are there, and the header that opens it."""
-    settings = settings_for(broker, folder, gateway_port=free_port(), **given)
-    await ensure_topics(settings, core_topics(settings))
-    settings.data.mkdir(parents=True)
-    key = issue(settings.keys, load_registry(settings.registry), PLATFORM, datetime.now(SHANGHAI))
+    settings, key = await gateway_settings(broker, folder, **given)
     return settings, {"Authorization": f"Bearer {key}"}
 
 

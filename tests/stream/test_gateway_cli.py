@@ -4,35 +4,21 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from models.words import SHANGHAI
 from streams.demo.tansu import Tansu
 from streams.intake.gateway import GatewayError, server, serving
-from streams.intake.keys import issue
 from streams.log.connection import LogUnavailableError
-from streams.log.topics import SUBMISSIONS, core_topics, ensure_topics
-from streams.registry import load_registry
-from streams.settings import Settings
+from streams.log.topics import SUBMISSIONS
 from tests.support.brokers import Kafka
 from tests.support.house import free_port
-from tests.support.oracle import PLATFORM, read_log, settings_for, until
+from tests.support.oracle import gateway_settings, read_log, settings_for
+from tests.support.processes import XINSHAO, environment, until
 from tests.support.samples import delivery
-
-
-async def gateway_settings(broker: Tansu, folder: Path, **given: object) -> tuple[Settings, str]:
-    """Settings of a gateway whose topics are there, and a key to it."""
-    settings = settings_for(broker, folder, gateway_port=free_port(), **given)
-    settings.data.mkdir(parents=True)
-    await ensure_topics(settings, core_topics(settings))
-    registry = load_registry(settings.registry)
-    return settings, issue(settings.keys, registry, PLATFORM, datetime.now(SHANGHAI))
 
 
 @pytest.fixture
@@ -56,18 +42,9 @@ def head(key: str, length: int) -> bytes:
 
 async def test_told_to_stop_it_finishes_what_is_in_flight(tansu: Tansu, tmp_path: Path) -> None:
     settings, key = await gateway_settings(tansu, tmp_path)
-    told = {
-        "XINSHAO_BROKERS": settings.brokers,
-        "XINSHAO_NAMESPACE": settings.namespace,
-        "XINSHAO_PARTITIONS": str(settings.partitions),
-        "XINSHAO_IDEMPOTENCE": "false",
-        "XINSHAO_REGISTRY": str(settings.registry),
-        "XINSHAO_DATA": str(settings.data),
-        "XINSHAO_GATEWAY_PORT": str(settings.gateway_port),
-    }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from streams.cli import main; main()", "gateway"),
-        env={**os.environ, **told},
+        *(*XINSHAO, "gateway"),
+        env={**os.environ, **environment(settings)},
         stderr=asyncio.subprocess.PIPE,
     )
     try:

@@ -58,9 +58,9 @@ from tests.support.oracle import (
     read_log,
     settings_for,
     submit,
-    until,
     writing,
 )
+from tests.support.processes import until
 from tests.support.samples import COMPANY, CREDIT_CODE, RESIDENT_ID, delivery
 
 

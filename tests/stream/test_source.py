@@ -12,7 +12,8 @@ from faust.types import StreamT
 
 from streams.log.source import Batch, UnansweredError
 from tests.support.brokers import Broker, Kafka, committed, create_topic, produce
-from tests.support.workers import SESSION, Worker, group_of, new_app, process, until
+from tests.support.processes import until
+from tests.support.workers import SESSION, Worker, group_of, new_app, process
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ async def test_an_exception_in_the_agent_ends_the_process_and_commits_nothing_of
     arguments = (broker.address, topic, control)
     async with process(*arguments, "--fail-at", "250") as failing:
         assert await failing.ended() not in (0, None)
-        assert "told to fail" in failing.errors
+        assert "told to fail" in failing.log
         done = failing.events("done")
         assert await commits(broker.address, topic, 1) == [done[-1]["next"]]
         assert done[-1]["next"] <= 250

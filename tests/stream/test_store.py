@@ -1,7 +1,7 @@
 """From the log into the store, back out of it, and held against each other."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,6 @@ from models.submission import Position
 from models.tally import NOTHING, Bucket, Duty, Tally
 from models.words import IN_TOTAL, SHANGHAI, Category
 from streams.counting.sink import RESTORED
-from streams.demo.tansu import Tansu
 from streams.log.topics import (
     REJECTS,
     SUBMISSIONS,
@@ -41,7 +40,6 @@ from tests.support.clickhouse import (
     READER,
     ClickHouse,
     assert_equal_to_log,
-    migrated,
     tallies_in,
 )
 from tests.support.oracle import (
@@ -52,24 +50,12 @@ from tests.support.oracle import (
     judged,
     keyed,
     read_log,
-    settings_for,
     told_by_stream,
     writing,
 )
 from tests.support.samples import delivery
 
 MAY = datetime(2022, 5, 9, 9, tzinfo=SHANGHAI)
-
-
-@pytest.fixture
-def settings(tansu: Tansu, tmp_path: Path) -> Settings:
-    return settings_for(tansu, tmp_path, clickhouse=f"chdb:{tmp_path / 'store'}", sink_seconds=0)
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
-    with migrated(settings) as store:
-        yield store
 
 
 def elsewhere(settings: Settings, **given: Any) -> Settings:

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 import uuid
@@ -18,9 +17,9 @@ import pytest
 from streams.demo.tansu import Tansu
 from tests.support.brokers import produce
 from tests.support.house import free_port
+from tests.support.processes import XINSHAO
 from tests.support.samples import RESIDENT_ID, delivery
 
-PROGRAM = (sys.executable, "-c", "from streams.cli import main; main()")
 ROOT = Path(__file__).parents[2]
 
 Environment = dict[str, str]
@@ -43,7 +42,7 @@ def environment(tansu: Tansu, tmp_path: Path) -> Environment:
 
 def run(environment: Environment, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*PROGRAM, *arguments],
+        [*XINSHAO, *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -72,7 +71,7 @@ def wait_for(environment: Environment, path: str, text: str) -> None:
 
 @pytest.fixture
 def worker(environment: Environment) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([*PROGRAM, "worker"], cwd=ROOT, env=environment) as running:
+    with subprocess.Popen([*XINSHAO, "worker"], cwd=ROOT, env=environment) as running:
         try:
             wait_for(environment, "/metrics", f'topic="{environment["XINSHAO_NAMESPACE"]}.sub')
             wait_for(environment, "/health/ready", '"ok":true')

@@ -4,14 +4,12 @@ The oracle reads `submissions` back from the broker, so it judges exactly what i
 log's order. It shares `models` with the stream and nothing else but the wire forms.
 """
 
-import asyncio
 import itertools
 import random
 import shutil
-import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -38,6 +36,7 @@ from models.tally import NOTHING, Bucket, Duty, Pending, Tally
 from models.verdict import RecordState
 from models.words import SHANGHAI, Category, Op
 from streams.demo.tansu import Tansu
+from streams.intake.keys import issue
 from streams.log.connection import KafkaRecord
 from streams.log.reader import reading
 from streams.log.topics import (
@@ -46,6 +45,8 @@ from streams.log.topics import (
     TALLIES,
     TALLY_PARTITIONS,
     VERDICTS,
+    core_topics,
+    ensure_topics,
     log_epoch,
     partition_of,
 )
@@ -56,6 +57,7 @@ from streams.settings import DEPLOY, Settings
 from streams.worker import Worker
 from tests.support.brokers import Broker
 from tests.support.house import free_port
+from tests.support.processes import until
 from tests.support.samples import delivery
 
 IDENTITY_KEY = b"oracle"
@@ -102,6 +104,15 @@ def settings_for(broker: Broker, folder: Path, **given: Any) -> Settings:
             **given,
         }
     )
+
+
+async def gateway_settings(broker: Broker, folder: Path, **given: Any) -> tuple[Settings, str]:
+    """Settings of a gateway whose topics are there, and a key to it."""
+    settings = settings_for(broker, folder, gateway_port=free_port(), **given)
+    settings.data.mkdir(parents=True)
+    await ensure_topics(settings, core_topics(settings))
+    registry = load_registry(settings.registry)
+    return settings, issue(settings.keys, registry, PLATFORM, datetime.now(SHANGHAI))
 
 
 def another(settings: Settings, **given: Any) -> Settings:
@@ -395,21 +406,6 @@ def differences(told: Outcome, expected: Outcome) -> str:
 
 
 # -- waiting
-
-
-async def until(
-    condition: Callable[[], Awaitable[Any] | Any], within: float = 60.0, every: float = 0.05
-) -> None:
-    """Wait for a condition; the limit only ends a test that has failed."""
-    deadline = time.monotonic() + within
-    while True:
-        met = condition()
-        if isinstance(met, Awaitable):
-            met = await met
-        if met:
-            return
-        assert time.monotonic() < deadline, "the awaited condition never came"
-        await asyncio.sleep(every)
 
 
 async def all_committed(

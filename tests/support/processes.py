@@ -1,4 +1,4 @@
-"""Workers as processes, and supervisors that start them again, as in operation."""
+"""Processes: the program, workers, and supervisors that start them again, as in operation."""
 
 import asyncio
 import contextlib
@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any, Final
 
 import psutil
 from pydantic import SecretStr
 
 from streams.settings import Settings
-from tests.support.oracle import until
+
+XINSHAO: Final = (sys.executable, "-c", "from streams.cli import main; main()")
+"""The program, to be run as a process."""
 
 _ROOT = Path(__file__).parents[2]
 
@@ -29,31 +33,53 @@ def environment(settings: Settings) -> dict[str, str]:
     return {f"XINSHAO_{name.upper()}": value for name, value in given.items()}
 
 
-class WorkerProcess:
-    """`tests/support/worker_process.py`, from `start` to `close`; what it logs is kept."""
+async def until(
+    condition: Callable[[], Awaitable[Any] | Any], within: float = 60.0, every: float = 0.05
+) -> None:
+    """Wait for a condition; the limit only ends a test that has failed."""
+    deadline = time.monotonic() + within
+    while True:
+        met = condition()
+        if isinstance(met, Awaitable):
+            met = await met
+        if met:
+            return
+        assert time.monotonic() < deadline, "the awaited condition never came"
+        await asyncio.sleep(every)
 
-    def __init__(self, settings: Settings, *arguments: str) -> None:
-        self._settings = settings
-        self._arguments = arguments
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+
+class ModuleProcess:
+    """A module of the tests as a process, from `start` to `close`; what it prints is kept."""
+
+    def __init__(self, module: str, *arguments: str, **given: str) -> None:
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **given}
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.starts = 0
         self.start()
 
     def start(self) -> None:
         self.starts += 1
         self.running = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.worker_process", *self._arguments],
+            self._command,
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env={**os.environ, **environment(self._settings)},
+            stdout=self._output,
+            stderr=self._errors,
+            env=self._environment,
         )
 
     @property
+    def output(self) -> bytes:
+        """What it printed so far."""
+        return os.pread(self._output.fileno(), 1 << 24, 0)
+
+    @property
     def log(self) -> str:
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+        """All that it said so far."""
+        errors = os.pread(self._errors.fileno(), 1 << 24, 0)
+        return (self.output + errors).decode(errors="replace")
 
     def signal(self, number: signal.Signals) -> None:
         self.running.send_signal(number)
@@ -62,6 +88,20 @@ class WorkerProcess:
         """Wait for the process to end by itself; its exit code."""
         await until(lambda: self.running.poll() is not None)
         return int(self.running.returncode)
+
+    def close(self) -> None:
+        if self.running.poll() is None:
+            self.running.kill()
+            self.running.wait()
+        self._output.close()
+        self._errors.close()
+
+
+class WorkerProcess(ModuleProcess):
+    """`tests/support/worker_process.py` with these settings."""
+
+    def __init__(self, settings: Settings, *arguments: str) -> None:
+        super().__init__("tests.support.worker_process", *arguments, **environment(settings))
 
     async def paused(self) -> None:
         """Wait until the process has stopped itself."""
@@ -72,12 +112,6 @@ class WorkerProcess:
         """Ask it to stop, which it must do in good order."""
         self.signal(signal.SIGTERM)
         assert await self.ended() == 0, self.log[-3000:]
-
-    def close(self) -> None:
-        if self.running.poll() is None:
-            self.running.kill()
-            self.running.wait()
-        self._log.close()
 
 
 @contextlib.asynccontextmanager

@@ -30,7 +30,7 @@ from streams.demo.tansu import HOST
 from streams.demo.watchers import ALERTMANAGER, PROMETHEUS
 from tests.support.house import free_port
 from tests.support.needs import require
-from tests.support.oracle import until
+from tests.support.processes import until
 
 
 class Program:

@@ -3,14 +3,8 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,19 +14,10 @@ from faust.types import StreamT
 from mode import CrashingSupervisor
 
 from streams.log.source import Batch, RecordSource
+from tests.support.processes import ModuleProcess
 
 SESSION = 2.0
 """Seconds; Tansu holds a join for half of it."""
-
-_ROOT = Path(__file__).parents[2]
-
-
-async def until(condition: Callable[[], Any], within: float = 60.0) -> None:
-    """Wait for a condition; the limit only ends a test that has failed."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the awaited condition never came"
-        await asyncio.sleep(0.02)
 
 
 def group_of(topic: str) -> str:
@@ -148,45 +133,17 @@ class Worker:
             await self.app.stop()
 
 
-class Process:
+class Process(ModuleProcess):
     """A worker in a process of its own (`tests/support/one_worker.py`), known by what it prints."""
 
     def __init__(self, *arguments: str) -> None:
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        self.running = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.one_worker", *arguments],
-            cwd=_ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._errors,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        super().__init__("tests.support.one_worker", *arguments)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of that name printed so far."""
         # Faust's worker prints as well, now and then without a newline.
-        printed = re.findall(rb'\{"event".*?\}', os.pread(self._output.fileno(), 1 << 24, 0))
+        printed = re.findall(rb'\{"event".*?\}', self.output)
         return [event for event in map(json.loads, printed) if event["event"] == name]
-
-    @property
-    def errors(self) -> str:
-        return os.pread(self._errors.fileno(), 1 << 24, 0).decode(errors="replace")
-
-    def signal(self, number: signal.Signals) -> None:
-        self.running.send_signal(number)
-
-    async def ended(self, within: float = 60.0) -> int:
-        """Wait for the process to end by itself and return its exit code."""
-        await until(lambda: self.running.poll() is not None, within)
-        return int(self.running.returncode)
-
-    def close(self) -> None:
-        if self.running.poll() is None:
-            self.running.kill()
-            self.running.wait()
-        self._output.close()
-        self._errors.close()
 
 
 @contextlib.asynccontextmanager

@@ -20,9 +20,8 @@ from models.words import Category, Op
 from streams.cli import run
 from streams.judging.offline import temporary_states
 from tests.support.deployed import CALENDAR
+from tests.support.processes import XINSHAO
 from tests.support.samples import RESIDENT_ID, VALID, delivery
-
-PROGRAM = [sys.executable, "-c", "from streams.cli import main; main()"]
 
 
 class Outcome(NamedTuple):
@@ -205,12 +204,12 @@ def test_what_is_foreseeable_is_one_line_and_exit_code_2(
 
 def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     path = tmp_path / "long.ndjson"
-    path.write_bytes((delivery() + b"\n") * 3000)
+    path.write_bytes((delivery() + b"\n") * 300)
     for options in ("--json", "--registry=deploy/registry"):
         reading, writing = os.pipe()
         os.close(reading)
         done = subprocess.run(
-            [*PROGRAM, "judge", str(path), options],
+            [*XINSHAO, "judge", str(path), options],
             stdout=writing,
             stderr=subprocess.PIPE,
             check=False,
@@ -221,7 +220,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_quietly() -> None:
     process = subprocess.Popen(
-        [*PROGRAM, "judge", "-", "--json"],
+        [*XINSHAO, "judge", "-", "--json"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

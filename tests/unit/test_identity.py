@@ -1,5 +1,6 @@
 from datetime import date, timedelta
 from hashlib import blake2b
+from itertools import pairwise
 
 import pytest
 import stdnum.cn.ric
@@ -289,11 +290,20 @@ def test_keyed_digest_is_blake2b_of_the_parts_joined() -> None:
     assert keyed_digest(b"l", "江夏区", "penalty") != expected
 
 
-texts = st.lists(st.text(st.characters(exclude_categories=()), max_size=4), min_size=1, max_size=4)
+cuts = st.sets(st.integers(0, 4))
 
 
-@given(texts, texts)
-def test_different_parts_have_different_digests(first: list[str], second: list[str]) -> None:
+def parts(text: str, at: set[int]) -> list[str]:
+    """The text in parts that end at these places."""
+    ends = [0, *sorted(at), len(text)]
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=4), cuts, cuts)
+def test_one_text_in_different_parts_has_different_digests(
+    text: str, one: set[int], other: set[int]
+) -> None:
+    first, second = parts(text, one), parts(text, other)
     assert (keyed_digest(b"k", *first) == keyed_digest(b"k", *second)) == (first == second)
 
 

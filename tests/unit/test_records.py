@@ -227,7 +227,16 @@ JSON = st.recursive(
 )
 
 
-@given(st.binary(max_size=200) | JSON.map(orjson.dumps))
+MUTILATED = st.builds(
+    lambda raw, at, gone, put: raw[: at % len(raw)] + put + raw[at % len(raw) + gone :],
+    st.sampled_from([delivery(category, op=op) for category in Category for op in Op]),
+    st.integers(0, 5000),
+    st.integers(0, 9),
+    st.sampled_from([b"", b'"', b"\\", b"[", b"}", b",", b"null", b"1e999", b"\\ud800", b"\xff"]),
+)
+
+
+@given(st.binary(max_size=200) | JSON.map(orjson.dumps) | MUTILATED)
 def test_reading_raises_nothing_but_unreadable(raw: bytes) -> None:
     with suppress(Unreadable):
         assert isinstance(read_submission(raw, KEY), Submission)

@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # What Python compiles is kept, whatever the shell says: each start of it is seconds quicker.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo unit test lint format bench lock clean
+.PHONY: help demo unit test lint format bench peers lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,13 @@ bench: $(READY) ## measure speed, as docs/benchmarks.md tells it
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.gateway
+
+peers: .cache/peers/.ready ## the other stream processors, for bench to measure beside ours
+
+.cache/peers/.ready: benchmarks/peers.txt
+	@$(PYTHON) -m venv .cache/peers
+	.cache/peers/bin/pip install --quiet --no-deps -r benchmarks/peers.txt
+	@touch $@
 
 # The lock file names every package with its hashes, for every supported Python and platform.
 lock: ## write requirements.lock after a change of dependencies (needs uv)

@@ -153,6 +153,7 @@ def arrow_of(lines: Sequence[bytes]) -> pa.Table:
         row["record_key"] = bytes.fromhex(row["record_key"])
         row["digest"] = bytes.fromhex(row["digest"])
         row.pop("origin")
+        row.pop("printed")  # of licences a bulletin prints nothing
     table = pa.Table.from_pylist(rows)
     for name, kind in (
         ("record_key", pa.binary(16)),

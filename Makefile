@@ -20,7 +20,7 @@ unit: $(READY) ## the quick tests, for every save; PYTEST_FLAGS="-k NAME" choose
 	$(BIN)/pytest tests/unit -n auto -m "not slow" $(PYTEST_FLAGS)
 
 test: $(READY) lint ## lint and every test there is; PYTEST_FLAGS="-k NAME" chooses
-	$(BIN)/pytest tests/unit -n auto --hypothesis-profile=thorough $(PYTEST_FLAGS)
+	$(BIN)/pytest tests/unit -n auto --hypothesis-profile=thorough --cov $(PYTEST_FLAGS)
 	$(BIN)/pytest tests/stream tests/chaos tests/e2e -n 3 $(PYTEST_FLAGS)
 
 lint: $(READY) ## style, types, and who may import whom

@@ -52,7 +52,7 @@ IN_FLIGHT: Final = 8
 """Batches being sent at once."""
 UPLOADS: Final = 50
 GOAL: Final = 0.4
-"""Of the bare producer's speed, at the least (DESIGN section 9)."""
+"""Of the bare producer's speed, at the least (docs/benchmarks.md)."""
 PLATFORM: Final = "bench"
 _START_WITHIN: Final = 60.0
 

@@ -38,7 +38,7 @@ from streams.log.topics import SUBMISSIONS, VERDICTS
 from streams.log.wire import is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
-from streams.store.columns import TALLY_COLUMNS
+from streams.store.tally_columns import TALLY_COLUMNS
 from streams.upkeep.migrate import migrate
 from streams.worker import Worker, working
 from tests.support.brokers import Broker

@@ -121,6 +121,8 @@ def mask_id(text: str) -> str:
 
 
 _SEPARATOR = r"[\s\-‐-―－_.·\u200b-\u200d\u2060\ufeff]"
+_SOME_DIGITS: Final = re.compile(r"(?:[\dXxＸｘ][^\dXxＸｘ]{0,3}){6}[\dXxＸｘ]")
+"""Seven digits near each other: the shortest personal number, a travel document's, has so many."""
 _RUN: Final = re.compile(rf"\d(?:{_SEPARATOR}{{0,3}}[\dXxＸｘ])+")
 _SOLID: Final = re.compile(r"(?<!\d)\d[\dXxＸｘ]{14,}")
 _DAY_OF_YEAR = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
@@ -153,6 +155,8 @@ def mask_personal(text: str) -> str:
     Document numbers and dates stay readable, as long as they are not built like the above.
     Masking twice changes nothing.
     """
+    if _SOME_DIGITS.search(text) is None:
+        return text
     text = _RUN.sub(_hide_born, text)
     text = _SOLID.sub(_hide_solid, text)
     text = _MOBILE.sub(r"\1****\2", text)

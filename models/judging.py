@@ -16,7 +16,7 @@ from models.calendar import Calendar, Deadline, OutsideCalendar
 from models.identity import keyed_digest, mask_name
 from models.records import Record, Schema
 from models.records.base import Columns
-from models.registry import Registry
+from models.registry import Registry, unknown_unit
 from models.rules import NATURAL_PERSON, Reason, Severity, parse_day, shown
 from models.submission import START, Delivery, Position, Submission, Unreadable
 from models.verdict import RecordState, Verdict
@@ -44,7 +44,7 @@ def unit_of(said: Delivery | Submission, registry: Registry) -> str:
     if unit is None:
         raise Unreadable(
             "unit",
-            f"报送机构“{shown(said.unit)}”不在登记册中，请核对名称或联系市信用办",
+            unknown_unit(shown(said.unit)),
             said.unit,
             said.schema.category.value,
         )

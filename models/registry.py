@@ -53,6 +53,11 @@ class RegistryError(InputError):
         self.problems = problems
 
 
+def unknown_unit(name: str) -> str:
+    """What is said of a unit that is not in the registry; `name` is fit to be shown."""
+    return f"报送机构“{name}”不在登记册中，请核对名称或联系市信用办"
+
+
 # --- entries --------------------------------------------------------------------------------
 
 

@@ -120,7 +120,9 @@ def shown(value: str) -> str:
     """The value as a message may show it: personal numbers masked, long text cut, one line."""
     # Cut before it is masked, generously: a number that the cut goes through is still recognised.
     masked = mask_personal(value[: 2 * SHOWN_LENGTH])
-    text = "".join(character if character.isprintable() else "�" for character in masked)
+    text = masked
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else "�" for character in masked)
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"
 
 

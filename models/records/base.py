@@ -242,7 +242,6 @@ class _Wording:
     def __init__(self, rule: ItemRule | RecordRule, code: str, item: Item) -> None:
         name = f"{item.name}（{code}）"
         self.rule = rule
-        self._code = code
         self._personal = item.personal
         before, self._has_value, after = rule.message.partition("{value}")
         self._before, self._after = before.format(name=name), after.format(name=name)
@@ -253,7 +252,8 @@ class _Wording:
         if not self._has_value:
             return self._always
         told = shown(mask_id(value[:_MASKED]) if self._personal else value)
-        return self._always._replace(message=f"{self._before}{told}{self._after}")
+        rule, field, _message, severity = self._always
+        return Reason(rule, field, f"{self._before}{told}{self._after}", severity)
 
 
 _MASKED: Final = 64

@@ -100,9 +100,11 @@ def unit_of(name: str | None, registry: "Registry") -> str | None:
     """
     if name is None:
         return None
+    from models.registry import unknown_unit
+
     unit = registry.unit(name)
     if unit is None:
-        raise Failure(f"报送机构“{name}”不在登记册中，请核对名称")
+        raise Failure(unknown_unit(name))
     return unit.id
 
 

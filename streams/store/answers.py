@@ -22,8 +22,8 @@ from models.tally import NOTHING, Duty, Tally
 from models.verdict import BrokenRule, PublicModel, PublicVerdict
 from models.words import DOUBLE_PUBLICITY, IN_TOTAL, Category, UnitKind
 from streams.store.client import Store
-from streams.store.columns import TALLY_SUMS
 from streams.store.figures import StoredFigures
+from streams.store.tally_columns import TALLY_SUMS
 
 Percent = Annotated[float, Field(ge=0, le=100, description="百分数，两位小数，四舍五入")]
 Count = Annotated[int, Field(ge=0)]

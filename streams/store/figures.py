@@ -11,7 +11,7 @@ from models.tally import Duty, Tally
 from models.words import Category
 from streams.bulletin import AlreadyFrozenError
 from streams.store.client import Store
-from streams.store.columns import TALLY_SUMS
+from streams.store.tally_columns import TALLY_SUMS
 
 _FIGURES: Final = f"""
 SELECT unit, category, {TALLY_SUMS}

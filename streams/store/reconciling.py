@@ -6,7 +6,7 @@ from models.month import Month
 from models.tally import Bucket, Tally
 from models.words import Category
 from streams.store.client import Store
-from streams.store.columns import TALLY_COLUMNS
+from streams.store.tally_columns import TALLY_COLUMNS
 
 
 class Contribution(NamedTuple):

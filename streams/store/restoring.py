@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from models.tally import Bucket, Duty, Pending, Tally
 from models.words import Category
 from streams.store.client import Store
-from streams.store.columns import TALLY_COLUMNS, TALLY_SUMS
+from streams.store.tally_columns import TALLY_COLUMNS, TALLY_SUMS
 
 _AT_ONCE: Final = 50_000
 """About how many records are read in one go, unless a single day of a unit has more."""

@@ -19,7 +19,7 @@ from models.submission import Position, read_delivery, read_submission
 from models.words import SHANGHAI, Category
 from streams.clock import Clock, DataClock
 from streams.intake.gateway.asking import Desk
-from streams.intake.gateway.caller import caller, services
+from streams.intake.gateway.authentication import caller, services
 from streams.intake.gateway.problems import Problem
 from streams.intake.gateway.questions import XLSX, router
 from streams.intake.keys import Key

@@ -35,7 +35,7 @@ from streams.log.topics import REJECTS, TALLIES, VERDICTS
 from streams.log.wire import decode_verdict, is_record_key
 from streams.settings import Settings
 from streams.store.client import Store
-from streams.store.columns import TALLY_COLUMNS
+from streams.store.tally_columns import TALLY_COLUMNS
 from streams.upkeep.migrate import migrate
 from tests.support.house import free_port
 from tests.support.oracle import Outcome, read_log, told_by_stream

@@ -17,7 +17,7 @@ from models.month import Month
 from models.verdict import PublicModel
 from models.words import Category
 from streams.files.template import template
-from streams.intake.gateway.caller import Caller, Gateway
+from streams.intake.gateway.authentication import Caller, Gateway
 from streams.intake.gateway.problems import Problem, problems
 from streams.intake.gateway.schemas import MEDIA_TYPE, submission_schema
 from streams.intake.gateway.services import Services

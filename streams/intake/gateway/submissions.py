@@ -21,6 +21,7 @@ from pydantic import Field
 from models.verdict import Preview, PublicModel
 from models.words import CATEGORY_OF, Category
 from streams.files import Given, Limits, Row, UnusableFile, open_file
+from streams.intake.gateway.authentication import Caller, Gateway
 from streams.intake.gateway.bodies import (
     JSON,
     NDJSON,
@@ -29,7 +30,6 @@ from streams.intake.gateway.bodies import (
     records_of,
     too_many,
 )
-from streams.intake.gateway.caller import Caller, Gateway
 from streams.intake.gateway.idempotency import Visit
 from streams.intake.gateway.problems import Problem, ProblemBody, Responses, problems
 from streams.intake.gateway.questions import XLSX
